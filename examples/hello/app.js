@@ -1,0 +1,1 @@
+module.exports = (_req, res) => res.end('hello\n');

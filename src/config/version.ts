@@ -1,0 +1,4 @@
+import { version as own } from '../../package.json';
+
+/** The version of tsgun. */
+export const version: string = own;

@@ -1,0 +1,213 @@
+/**
+ * The sockets of the master. It binds them, holds them for its whole life and never accepts on them; workers are sent
+ * duplicates. The first worker puts each into LISTEN (see `prime` in worker/main.ts), before it loads anything.
+ */
+import { isIPv4 } from 'node:net';
+import { constants } from 'node:os';
+import { resolve } from 'node:path';
+import { getSystemErrorMap } from 'node:util';
+import type { TsgunError } from '../errors.ts';
+import { type Address, formatAddress } from '../shared/address.ts';
+import type { Answer, ListenerInfo, Question, SockName } from '../shared/protocol.ts';
+import { formatSockName } from '../shared/sockname.ts';
+import { bindError } from './bind-errors.ts';
+import { adopt, type BoundHandle, type BoundTcp, bindTcp, IPV6_ONLY, noIPv6 } from './listeners-node.ts';
+import { portOwner } from './port-owner.ts';
+import { type UnixOptions, UnixSocket } from './unix-socket.ts';
+
+export interface Listener {
+  id: number;
+  handle: BoundHandle;
+  sockname: SockName;
+  /** Bound since the user said so; the others since a program asked for them. */
+  explicit: boolean;
+  /** bound: only that · priming: a worker was sent it to listen · listening: connections queue from now on. */
+  stage: 'bound' | 'priming' | 'listening';
+  /** What a program asked for; another worker that asks for the same gets the same socket. */
+  key?: string;
+  unix?: UnixSocket;
+  /** Workers in which a server listens on it. */
+  users: Set<number>;
+}
+
+export class Listeners {
+  readonly #listeners = new Map<number, Listener>();
+  /** Questions are answered one after the other, so that two workers that ask for the same get the same. */
+  #questions: Promise<unknown> = Promise.resolve();
+  #nextId = 1;
+  readonly #unixOptions: UnixOptions;
+
+  constructor(unixOptions: UnixOptions) {
+    this.#unixOptions = unixOptions;
+  }
+
+  /** Binds what the user asked for. @throws TsgunError('bind') */
+  async bind(addresses: readonly Address[]): Promise<void> {
+    for (const address of addresses) {
+      if (address.kind === 'unix') await this.#bindUnix(address.path);
+      else if (address.kind === 'fd') this.#adopt(address.fd);
+      else await this.#bindHost(address, addresses);
+    }
+  }
+
+  get all(): readonly Listener[] {
+    return [...this.#listeners.values()];
+  }
+
+  get explicit(): ListenerInfo[] {
+    return this.all.filter((each) => each.explicit).map(({ id, sockname }) => ({ id, sockname }));
+  }
+
+  get(id: number): Listener | undefined {
+    return this.#listeners.get(id);
+  }
+
+  /** Those that a worker has to put into LISTEN; they are noted as being on their way. */
+  takeUnprimed(): Listener[] {
+    const unprimed = this.all.filter(({ stage }) => stage === 'bound');
+    for (const listener of unprimed) listener.stage = 'priming';
+    return unprimed;
+  }
+
+  /**
+   * A worker has made the socket listen, or could not.
+   * @returns whether it listens only since now
+   * @throws TsgunError('bind')
+   */
+  async primed(id: number, errno: number): Promise<boolean> {
+    const listener = this.#listeners.get(id);
+    if (!listener || listener.stage === 'listening') return false;
+    if (errno !== 0) throw this.#error(formatSockName(listener.sockname), errno);
+    listener.stage = 'listening';
+    const refusal = await listener.unix?.publish();
+    if (refusal) throw bindError(formatSockName(listener.sockname), refusal.code, refusal);
+    return true;
+  }
+
+  /** A worker that was to prime them is gone before it said so. */
+  primingLost(): void {
+    for (const listener of this.all) if (listener.stage === 'priming') listener.stage = 'bound';
+  }
+
+  /** Binds what a program in a worker asks for, or finds what is bound already. */
+  answer(question: Question, worker: number, cwd: string): Promise<Answer> {
+    const answer = this.#questions.then(() => this.#answer(question, worker, cwd));
+    this.#questions = answer.catch(() => {});
+    return answer;
+  }
+
+  /**
+   * A worker's program closed its server. The last one takes a socket bound on demand with it, as in bare Node: programs
+   * that look for a free port bind it to see.
+   */
+  closedBy(id: number, worker: number): void {
+    const listener = this.#listeners.get(id);
+    listener?.users.delete(worker);
+    if (listener && !listener.explicit && listener.users.size === 0) this.#close(listener);
+  }
+
+  /** A worker's death closes nothing: its replacement will ask again. */
+  forgetWorker(worker: number): void {
+    for (const listener of this.all) listener.users.delete(worker);
+  }
+
+  /** As listen({ readableAll, writableAll }) asks, with libuv's UV_READABLE (1) and UV_WRITABLE (2). */
+  openToAll(id: number, mode: number): void {
+    this.#listeners.get(id)?.unix?.addMode((mode & 1 ? 0o444 : 0) | (mode & 2 ? 0o222 : 0));
+  }
+
+  /** At the end of the master. */
+  closeAll(): void {
+    for (const listener of this.all) this.#close(listener);
+  }
+
+  #close(listener: Listener): void {
+    this.#listeners.delete(listener.id);
+    if (listener.unix) listener.unix.close();
+    else listener.handle.close();
+  }
+
+  #add(handle: BoundHandle, sockname: SockName, more: Partial<Listener> & { explicit: boolean }): Listener {
+    const id = this.#nextId++;
+    const listener: Listener = { id, handle, sockname, stage: 'bound', users: new Set(), ...more };
+    this.#listeners.set(id, listener);
+    return listener;
+  }
+
+  async #bindUnix(path: string): Promise<void> {
+    const bound = await UnixSocket.bind(path, this.#unixOptions);
+    if ('code' in bound) throw bindError(`unix:${path}`, bound.code, bound);
+    this.#add(bound.handle, { path }, { explicit: true, unix: bound });
+  }
+
+  #adopt(fd: number): void {
+    const adopted = adopt(fd);
+    if (typeof adopted === 'number') throw this.#error(`fd://${fd}`, adopted);
+    this.#add(adopted.handle, adopted.sockname, { explicit: true });
+  }
+
+  async #bindHost(address: Extract<Address, { kind: 'tcp' }>, all: readonly Address[]): Promise<void> {
+    const { host } = address;
+    if (host === null || host.includes(':') || isIPv4(host)) {
+      const v4Sibling = all.some(
+        (each) => each.kind === 'tcp' && each.host === '0.0.0.0' && each.port === address.port,
+      );
+      const flags = host === '::' && v4Sibling ? IPV6_ONLY : 0;
+      this.#addTcp(bindTcp(host, address.port, host === null || host.includes(':') ? 6 : 4, flags), address);
+      return;
+    }
+    const { lookup } = await import('node:dns/promises');
+    const found = await lookup(host, { all: true }).catch((error: NodeJS.ErrnoException) => {
+      throw bindError(formatAddress(address), error.code ?? 'ENOTFOUND');
+    });
+    const v4 = found.find(({ family }) => family === 4);
+    const v6 = found.find(({ family }) => family === 6);
+    const first = this.#addTcp(bindTcp((v4 ?? v6)!.address, address.port, v4 ? 4 : 6), address);
+    if (host !== 'localhost' || !v4) return;
+    // localhost means both families to its clients; a machine without IPv6 has one.
+    const second = bindTcp('::1', 'port' in first.sockname ? first.sockname.port : address.port, 6);
+    if (typeof second === 'number' && !noIPv6(second)) throw this.#error(`[::1]:${address.port}`, second);
+    if (typeof second !== 'number') this.#add(second.handle, second.sockname, { explicit: true });
+  }
+
+  #addTcp(bound: BoundTcp | number, address: Address): Listener {
+    if (typeof bound === 'number') throw this.#error(formatAddress(address), bound);
+    return this.#add(bound.handle, bound.sockname, { explicit: true });
+  }
+
+  async #answer(question: Question, worker: number, cwd: string): Promise<Answer> {
+    const { address, port, addressType, fd, index, flags } = question;
+    if (fd !== null) return { errno: -constants.errno.EINVAL };
+    const path = addressType === -1 && address !== null ? resolve(cwd, address) : undefined;
+    const key = path === undefined ? `${addressType}|${address ?? '*'}|${port}|${index}` : `unix|${path}`;
+    let listener = this.all.find((each) => each.key === key || isBoundTo(each, question, path));
+    if (!listener && path !== undefined) {
+      const bound = await UnixSocket.bind(path, this.#unixOptions);
+      if ('code' in bound) return { errno: -(errnos[bound.code] ?? constants.errno.EINVAL) };
+      listener = this.#add(bound.handle, { path }, { explicit: false, unix: bound, key });
+    }
+    if (!listener) {
+      const bound = bindTcp(address, port, addressType === 4 ? 4 : 6, flags);
+      if (typeof bound === 'number') return { errno: bound };
+      listener = this.#add(bound.handle, bound.sockname, { explicit: false, key });
+    }
+    listener.users.add(worker);
+    return { listener: { id: listener.id, sockname: listener.sockname } };
+  }
+
+  #error(address: string, errno: number): TsgunError {
+    const code = getSystemErrorMap().get(errno)?.[0] ?? `errno ${-errno}`;
+    const port = Number(/:(\d+)$/.exec(address)?.[1]);
+    const owner = code === 'EADDRINUSE' && port > 0 ? portOwner(port) : undefined;
+    return bindError(address, code, owner === undefined ? {} : { owner });
+  }
+}
+
+const errnos: Record<string, number> = constants.errno;
+
+/** A program that asks for the very address that a socket has, such as the free port it found before, means that socket. */
+function isBoundTo({ sockname }: Listener, { address, port }: Question, path: string | undefined): boolean {
+  if ('path' in sockname) return sockname.path === path;
+  if (path !== undefined || port === 0 || sockname.port !== port) return false;
+  return sockname.address === (address ?? '::');
+}

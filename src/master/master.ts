@@ -1,0 +1,244 @@
+import { basename, join } from 'node:path';
+import type { Resolved } from '../config/load.ts';
+import { failures, TsgunError } from '../errors.ts';
+import { addressUrl } from '../shared/address.ts';
+import type { Log } from '../shared/log.ts';
+import type { Boot, FromWorker } from '../shared/protocol.ts';
+import { formatSockName } from '../shared/sockname.ts';
+import { commandLine, eventLine, type Line } from '../supervise/journal.ts';
+import { type Command, type Event, initialState, type State } from '../supervise/model.ts';
+import { Arbiter, type Shell } from './arbiter.ts';
+import { type Listener, Listeners } from './listeners.ts';
+import { policyOf } from './policy.ts';
+import { StackCounter } from './stacks.ts';
+import { WorkerProcess } from './worker-process.ts';
+
+/** The worker's entry file: chunks and entries of the build lie in folders side by side. */
+const WORKER_FILE = join(__dirname, '..', 'worker', 'main.cjs');
+
+/** Where a handler is served when nobody said where, as in Gunicorn. */
+const FALLBACK = { host: '127.0.0.1', port: 8000 };
+
+/** What becomes of the master's life as a whole. */
+export interface MasterEvents {
+  /** The first worker serves. */
+  ready(): void;
+  /** No worker is left, and none is wanted. */
+  halted(exitCode: number): void;
+}
+
+/** The hands of the arbiter: it spawns, tells and kills workers, and reports what they say. */
+export class Master implements Shell {
+  readonly name: string;
+  readonly listeners: Listeners;
+  readonly arbiter: Arbiter;
+  readonly #resolved: Resolved;
+  readonly #log: Log;
+  readonly #events: MasterEvents;
+  readonly #workers = new Map<number, WorkerProcess>();
+  readonly #notices = new Set<string>();
+  readonly #stacks = new StackCounter();
+  /** What an uncaught exception said, by worker. */
+  readonly #lastWords = new Map<number, string>();
+
+  constructor(resolved: Resolved, log: Log, events: MasterEvents) {
+    const { config } = resolved;
+    this.#resolved = resolved;
+    this.#log = log;
+    this.#events = events;
+    this.name = config.name ?? basename(config.app.file);
+    this.listeners = new Listeners({ mode: config.socketMode, group: config.socketGroup });
+    const seed = Math.floor(Math.random() * 2 ** 32);
+    this.arbiter = new Arbiter(initialState(config, seed), policyOf(config), this);
+  }
+
+  perform(command: Command): void {
+    switch (command.type) {
+      case 'spawn':
+        return this.#spawn(command);
+      case 'listen':
+        return this.#workers.get(command.id)?.send({ type: 'listen' });
+      case 'drain': {
+        const { how, lingerMs, timeoutMs } = command;
+        return this.#workers.get(command.id)?.send({ type: 'drain', how, lingerMs, timeoutMs });
+      }
+      case 'kill':
+        return this.#workers.get(command.id)?.kill('SIGKILL');
+      case 'halt':
+        return this.#events.halted(command.exitCode);
+    }
+  }
+
+  journalEvent(event: Event, before: State, after: State, now: number): void {
+    this.#write(eventLine(event, before, after, now, this.#pidOf));
+    if (event.type === 'exited') this.#workers.delete(event.id);
+    if (before.servedGeneration === 0 && after.servedGeneration > 0) this.#events.ready();
+    // Nobody accepts any more: who connects is to be refused, not to wait in vain.
+    if (!before.goal.stop && after.goal.stop) this.listeners.closeAll();
+  }
+
+  journalCommand(command: Command, state: State): void {
+    this.#write(commandLine(command, state, this.#pidOf));
+  }
+
+  /** The start cannot go on. */
+  fail(error: TsgunError): void {
+    this.#log.line('fatal', error.line, { event: 'failed', cause: error.code });
+    this.arbiter.post({ type: 'stop', how: 'quick', reason: failures[error.code].about, exitCode: error.exitCode });
+  }
+
+  readonly #pidOf = (id: number): number | undefined => this.#workers.get(id)?.pid;
+
+  #write(line: Line | undefined): void {
+    if (line) this.#log.line(line.level, line.message, line.fields);
+  }
+
+  #spawn({ id, slot, generation }: Extract<Command, { type: 'spawn' }>): void {
+    const { cwd, childEnv } = this.#resolved;
+    const env = { ...childEnv, TSGUN_SLOT: String(slot), NODE_APP_INSTANCE: String(slot), PWD: cwd };
+    const worker = new WorkerProcess(
+      { file: WORKER_FILE, cwd, env },
+      {
+        message: (message) => this.#receive(id, worker, message),
+        question: async (question) => {
+          const answer = await this.listeners.answer(question, id, cwd);
+          this.#prime(worker);
+          return answer;
+        },
+        line: (text) => this.#log.forward(text),
+        exited: (code, signal, detail) => this.#exited(id, code, signal, detail),
+      },
+    );
+    this.#workers.set(id, worker);
+    this.#prime(worker);
+    worker.send(this.#boot(id, slot, generation));
+  }
+
+  #boot(id: number, slot: number, generation: number): Boot {
+    const { config, explicitBind, childEnv, sources, argv } = this.#resolved;
+    const appPort = config.appPort ?? (explicitBind && childEnv.PORT ? Number(childEnv.PORT) : undefined);
+    return {
+      type: 'boot',
+      id,
+      slot,
+      generation,
+      app: config.app,
+      argv,
+      title: `tsgun: worker [${this.name}]`,
+      explicit: this.listeners.explicit,
+      fallback: FALLBACK,
+      ...(appPort === undefined ? {} : { appPort }),
+      ready: config.ready,
+      backlog: config.backlog,
+      keepAlive: { seconds: config.keepAlive, forced: sources.keepAlive !== 'default' },
+      inherited: [],
+      drain: { lingerMs: config.drainLinger * 1000, timeoutMs: config.gracefulTimeout * 1000 },
+    };
+  }
+
+  /** Sends the sockets that do not listen yet, for the worker to make them. */
+  #prime(worker: WorkerProcess): void {
+    const { backlog } = this.#resolved.config;
+    for (const { id, handle } of this.listeners.takeUnprimed()) {
+      worker.send({ type: 'prime', listener: id, backlog }, handle);
+    }
+  }
+
+  #receive(id: number, worker: WorkerProcess, message: FromWorker): void {
+    switch (message.type) {
+      case 'primed':
+        return void this.#primed(message.listener, message.errno);
+      case 'want':
+        return worker.send(
+          { type: 'handle', listener: message.listener },
+          this.listeners.get(message.listener)?.handle,
+        );
+      case 'closed':
+        return this.listeners.closedBy(message.listener, id);
+      case 'chmod':
+        return this.listeners.openToAll(message.listener, message.mode);
+      case 'loaded':
+        return this.arbiter.post({ type: 'loaded', id, kind: message.kind });
+      case 'serving':
+        return this.arbiter.post({ type: 'serving', id });
+      case 'leaving':
+        return this.arbiter.post({ type: 'leaving', id, reason: message.reason });
+      case 'failed': {
+        const { code, message: reason, stack } = message.failure;
+        this.arbiter.post({ type: 'failed', id, exitCode: failures[code].exitCode, reason });
+        return this.#logStack(id, stack);
+      }
+      case 'uncaught':
+        return void this.#lastWords.set(id, message.stack.split('\n', 1)[0]!);
+      case 'notice':
+        return this.#notice(message.level, message.message);
+      case 'drained':
+        return this.#log.line('debug', `worker ${id} has finished its requests`, { event: 'drained', worker: id });
+    }
+  }
+
+  async #primed(id: number, errno: number): Promise<void> {
+    try {
+      const since = await this.listeners.primed(id, errno);
+      const listener = this.listeners.get(id);
+      if (since && listener) this.#announce(listener);
+    } catch (error) {
+      if (!(error instanceof TsgunError)) throw error;
+      this.fail(error);
+    }
+  }
+
+  #announce({ sockname, explicit }: Listener): void {
+    const address = formatSockName(sockname);
+    const url =
+      'port' in sockname
+        ? addressUrl({ kind: 'tcp', host: sockname.address, port: sockname.port, text: address })
+        : address;
+    this.#log.line(
+      'info',
+      `listening at ${url}${url.endsWith(`/${address}`) || url === address ? '' : ` (${address})`}`,
+      {
+        event: 'listening',
+        address,
+        url,
+        explicit,
+      },
+    );
+  }
+
+  #exited(id: number, code: number | null, signal: string | null, detail?: string): void {
+    this.listeners.forgetWorker(id);
+    this.listeners.primingLost();
+    const words = this.#lastWords.get(id);
+    this.#lastWords.delete(id);
+    this.arbiter.post({
+      type: 'exited',
+      id,
+      code,
+      signal,
+      ...(detail === undefined ? {} : { detail }),
+      ...(words && code !== 0 ? { words } : {}),
+    });
+  }
+
+  /** The same stack is shown once, and counted from then on. */
+  #logStack(id: number, stack: string | undefined): void {
+    if (stack === undefined) return;
+    const times = this.#stacks.count(stack);
+    if (times === 1)
+      this.#log.line('error', `worker ${id}: the application's stack:`, { event: 'stack', worker: id, stack });
+    else
+      this.#log.line('error', `worker ${id}: the same stack for the ${times}. time`, {
+        event: 'stack',
+        worker: id,
+        times,
+      });
+  }
+
+  /** Workers of one generation have the same to say. */
+  #notice(level: 'info' | 'warn', message: string): void {
+    if (this.#notices.has(message)) return;
+    this.#notices.add(message);
+    this.#log.line(level, message, { event: 'notice' });
+  }
+}

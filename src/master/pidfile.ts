@@ -1,0 +1,73 @@
+import { closeSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { TsgunError } from '../errors.ts';
+
+/** The file that holds the master's number. */
+export class Pidfile {
+  readonly #path: string;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  /**
+   * Writes it, whole or not at all. A stale one is replaced: its process is dead, or no tsgun, or has our own number (as
+   * PID 1 of a container whose volume outlived the last one).
+   * @throws TsgunError('pidfile') when a living tsgun stands in it, or it cannot be written
+   */
+  write(): void {
+    const pid = this.#read();
+    if (pid !== undefined && pid !== process.pid && isTsgun(pid)) {
+      throw new TsgunError(
+        'pidfile',
+        `the pid file ${this.#path} belongs to a running tsgun (pid ${pid})`,
+        `stop it with kill -TERM ${pid}, or choose another --pid`,
+      );
+    }
+    const temporary = `${this.#path}.${process.pid}`;
+    try {
+      const fd = openSync(temporary, 'w', 0o644);
+      writeSync(fd, `${process.pid}\n`);
+      closeSync(fd);
+      renameSync(temporary, this.#path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const why = code === 'ENOENT' ? `the directory ${dirname(this.#path)} does not exist` : (error as Error).message;
+      throw new TsgunError('pidfile', `cannot write the pid file ${this.#path}: ${why}`, undefined, { cause: error });
+    }
+  }
+
+  /** Removes it, if it is still ours. */
+  remove(): void {
+    if (this.#read() !== process.pid) return;
+    try {
+      unlinkSync(this.#path);
+    } catch {
+      // The directory may have become somebody else's: the number in it is stale then, which the next start sees.
+    }
+  }
+
+  #read(): number | undefined {
+    try {
+      const pid = Number(readFileSync(this.#path, 'utf8').trim());
+      return Number.isInteger(pid) && pid > 0 ? pid : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+/** Whether the process lives and is a tsgun, as far as its title or command line tells. */
+function isTsgun(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
+  }
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('tsgun');
+  } catch {
+    // No /proc to ask: what lives is taken for what it says it is.
+    return process.platform !== 'linux';
+  }
+}

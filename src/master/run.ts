@@ -1,0 +1,100 @@
+/** The boot order of the master. What needs time (pino) comes after the first worker was forked. */
+import { setTimeout } from 'node:timers/promises';
+import { type HookName, type Master as HookView, runHook } from '../config/hooks.ts';
+import type { Resolved } from '../config/load.ts';
+import { version } from '../config/version.ts';
+import { TsgunError } from '../errors.ts';
+import { checkLogFile, Log } from '../shared/log.ts';
+import { formatSockName } from '../shared/sockname.ts';
+import { Master } from './master.ts';
+import { Pidfile } from './pidfile.ts';
+import { takeSignals } from './signals.ts';
+import { startWarnings } from './warnings.ts';
+
+/** Loading pino would take the first worker's processor: it waits until that one serves, or at the most this long. */
+const LOG_WAITS_MS = 300;
+
+/** Longest delay of a timer, milliseconds. */
+const FOREVER_MS = 2 ** 31 - 1;
+
+/**
+ * Runs the master until it halts; then the process exits.
+ * @throws TsgunError before anything was started
+ */
+export async function run(resolved: Resolved): Promise<void> {
+  const { config } = resolved;
+  if (config.umask !== undefined) process.umask(config.umask);
+  const log = openableLog(resolved);
+  const pidfile = config.pid === undefined ? undefined : new Pidfile(config.pid);
+  const hook = (name: HookName): Promise<void> =>
+    runHook(config, name, view(), (failure) => log.line('error', failure.line, { event: 'hook', hook: name }));
+  let begin = (): void => {};
+  const begun = new Promise<void>((resolve) => {
+    begin = resolve;
+  });
+  const master: Master = new Master(resolved, log, {
+    ready: () => {
+      begin();
+      log.line('info', 'ready: the first worker serves', { event: 'ready' });
+      void hook('whenReady');
+    },
+    halted: (exitCode) => void end(exitCode),
+  });
+  const view = (): HookView => ({
+    pid: process.pid,
+    name: master.name,
+    addresses: master.listeners.all.map(({ sockname }) => formatSockName(sockname)),
+    log: (level, message) => log.line(level, message, { event: 'hook' }),
+  });
+  const end = async (exitCode: number): Promise<void> => {
+    await log.open();
+    master.listeners.closeAll();
+    await hook('onExit');
+    pidfile?.remove();
+    await log.close();
+    process.exit(exitCode);
+  };
+
+  process.title = `tsgun: master [${master.name}]`;
+  pidfile?.write();
+  try {
+    await hook('onStarting');
+    await master.listeners.bind(config.bind);
+  } catch (error) {
+    master.listeners.closeAll();
+    pidfile?.remove();
+    throw error;
+  }
+  // Sockets that nobody accepts on and signal handlers keep no loop alive; a master without workers must stay.
+  setInterval(() => {}, FOREVER_MS);
+  takeSignals(
+    (event) => master.arbiter.post(event),
+    (signal) => log.line('info', `${signal} has no meaning here and is ignored`, { event: 'signal', signal }),
+  );
+  log.line('info', `tsgun ${version} on Node ${process.version}; a stop takes at most ${stopBudget(resolved)} s`, {
+    event: 'start',
+    version,
+    node: process.version,
+  });
+  master.arbiter.post({ type: 'tick', lateMs: 0 });
+  await Promise.race([begun, setTimeout(LOG_WAITS_MS)]);
+  await log.open();
+  const socknames = master.listeners.all.map(({ sockname }) => sockname);
+  for (const warning of startWarnings(resolved.childEnv, process.getuid?.(), socknames)) {
+    log.line('warn', warning, { event: 'warning' });
+  }
+}
+
+/** graceful-timeout + 2 s: what TimeoutStopSec= and Kubernetes' grace period have to exceed. */
+function stopBudget({ config }: Resolved): number {
+  return config.gracefulTimeout + 2;
+}
+
+function openableLog({ config, childEnv }: Resolved): Log {
+  try {
+    checkLogFile(config.errorLogfile);
+  } catch (error) {
+    throw new TsgunError('config', `--error-logfile: cannot write ${config.errorLogfile}: ${(error as Error).message}`);
+  }
+  return new Log({ level: config.logLevel, format: config.logFormat, file: config.errorLogfile, env: childEnv });
+}

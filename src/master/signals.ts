@@ -1,0 +1,19 @@
+import type { Event } from '../supervise/model.ts';
+
+/** What each signal means, as Gunicorn and nginx have it. A signal states a fact or a wish; none decides. */
+const meanings = {
+  SIGTERM: { type: 'stop', how: 'graceful', reason: 'SIGTERM', exitCode: 0 },
+  SIGINT: { type: 'stop', how: 'quick', reason: 'SIGINT', exitCode: 0 },
+  SIGQUIT: { type: 'stop', how: 'quick', reason: 'SIGQUIT', exitCode: 0 },
+  SIGTTIN: { type: 'scale', by: 1 },
+  SIGTTOU: { type: 'scale', by: -1 },
+} as const satisfies Record<string, Event>;
+
+/** Taken, since their default would end the master, or open its inspector (USR1). */
+const withoutMeaning = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
+
+/** Makes events of signals. */
+export function takeSignals(post: (event: Event) => void, ignore: (signal: string) => void): void {
+  for (const [signal, event] of Object.entries(meanings)) process.on(signal, () => post(event));
+  for (const signal of withoutMeaning) process.on(signal, () => ignore(signal));
+}

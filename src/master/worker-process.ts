@@ -1,0 +1,117 @@
+import cluster, { type Worker as ClusterWorker } from 'node:cluster';
+import type { Socket } from 'node:net';
+import { eachLine } from '../shared/lines.ts';
+import {
+  type Answer,
+  CMD,
+  type Envelope,
+  type FromWorker,
+  QUESTION_FD,
+  type Question,
+  type ToWorker,
+} from '../shared/protocol.ts';
+
+/** What makes a worker's process; it belongs to a generation. */
+export interface Executable {
+  /** The worker's entry file. */
+  file: string;
+  /** Working directory, with symbolic links unresolved. */
+  cwd: string;
+  env: Readonly<Record<string, string | undefined>>;
+}
+
+/** What the process tells the master. */
+export interface WorkerListener {
+  message(message: FromWorker): void;
+  question(question: Question): Promise<Answer>;
+  /** A line on its standard error. */
+  line(text: string): void;
+  /** It has ended, or never began: then both are null and `detail` says why. */
+  exited(code: number | null, signal: string | null, detail?: string): void;
+}
+
+/** How long the end of a dead worker's standard error is waited for, milliseconds: a grandchild may keep it open. */
+const LAST_WORDS_MS = 100;
+
+/** A worker's process: its channel, its questions, its last words. */
+export class WorkerProcess {
+  readonly #worker: ClusterWorker | undefined;
+  #ended = false;
+
+  /** Forks. A fork that fails is reported like a death, later. */
+  constructor(executable: Executable, listener: WorkerListener) {
+    // cluster has no other way to say where and how the next worker is started.
+    cluster.setupPrimary({
+      exec: executable.file,
+      args: [],
+      cwd: executable.cwd,
+      stdio: ['ignore', 'inherit', 'pipe', 'ipc', 'pipe'],
+    });
+    const exited = (code: number | null, signal: string | null, detail?: string): void => {
+      if (this.#ended) return;
+      this.#ended = true;
+      listener.exited(code, signal, detail);
+    };
+    try {
+      this.#worker = cluster.fork(withoutTheMastersOwn(executable.env));
+    } catch (error) {
+      setImmediate(exited, null, null, `could not be started: ${(error as Error).message}`);
+      return;
+    }
+    this.#attach(this.#worker, listener, exited);
+  }
+
+  get pid(): number | undefined {
+    return this.#worker?.process.pid;
+  }
+
+  /** Sends an order. A worker that has gone meanwhile is told nothing: its exit is on the way. */
+  send(order: ToWorker, handle?: unknown): void {
+    const child = this.#worker?.process;
+    if (!child?.connected) return;
+    child.send({ ...order, cmd: CMD } as object, handle as Socket, {}, () => {});
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#worker?.process.kill(signal);
+  }
+
+  #attach(worker: ClusterWorker, listener: WorkerListener, exited: WorkerListener['exited']): void {
+    const child = worker.process;
+    worker.on('error', () => {});
+    child.on('error', (error) => {
+      if (child.pid !== undefined) return;
+      // A failed spawn gives no 'exit', and cluster keeps its ghost.
+      delete cluster.workers?.[worker.id];
+      exited(null, null, `could not be started: ${error.message}`);
+    });
+    child.on('internalMessage', (message: Envelope<FromWorker>) => {
+      if (message.cmd === CMD) listener.message(message);
+    });
+    child.on('exit', (code, signal) => {
+      const timer = setTimeout(exited, LAST_WORDS_MS, code, signal);
+      child.on('close', () => {
+        clearTimeout(timer);
+        exited(code, signal);
+      });
+    });
+    if (child.stderr) eachLine(child.stderr, (text) => listener.line(text));
+    const questions = child.stdio[QUESTION_FD] as Socket | undefined;
+    questions?.on('error', () => {});
+    if (questions) answerQuestions(questions, listener);
+  }
+}
+
+/** One JSON line each way; the worker blocks until its answer is there. */
+function answerQuestions(socket: Socket, listener: WorkerListener): void {
+  eachLine(socket, async (line) => {
+    const answer = await listener.question(JSON.parse(line) as Question);
+    if (socket.writable) socket.write(`${JSON.stringify(answer)}\n`);
+  });
+}
+
+/** cluster.fork adds to the master's environment; variables that a worker is not to have are taken out by name. */
+function withoutTheMastersOwn(env: Executable['env']): Record<string, string | undefined> {
+  const absent = Object.keys(process.env).filter((name) => !(name in env));
+  return { ...Object.fromEntries(absent.map((name) => [name, undefined])), ...env };
+}

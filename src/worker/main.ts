@@ -1,0 +1,141 @@
+/**
+ * A worker's life: signals are held, listen() is overridden, the master's orders come in over IPC, and only then is the
+ * application loaded. It is the cluster's `exec`; the application becomes the main module.
+ */
+import type { Boot, BootFailure, ToWorker } from '../shared/protocol.ts';
+import { type Loaded, LoadFailure, loadApplication, reportableError, watchForFailure } from './app.ts';
+import { limitApplicationSend, notice, onOrder, send } from './channel.ts';
+import { trackConnections, trackSessions } from './connections.ts';
+import { type Drainable, drain } from './drain.ts';
+import { Listeners } from './listen.ts';
+import { holdSignals } from './signals.ts';
+
+const listeners = new Listeners();
+const worker: Drainable = {
+  park() {
+    listeners.park();
+    if (leaving !== undefined) void send({ type: 'leaving', reason: leaving });
+  },
+  servers: () => listeners.open.map(({ server }) => server),
+};
+
+let boot: Boot | undefined;
+let settled: Loaded | undefined;
+let unguard: (() => void) | undefined;
+let saidReady = false;
+let loaded = false;
+/** Why it leaves without having been told. It accepts for a moment, in which a master that has had the same signal may tell it. */
+let leaving: string | undefined;
+
+holdSignals((reason) => {
+  leaving = reason;
+  drain({ how: 'graceful', lingerMs: 0, timeoutMs: 0, ...boot?.drain }, worker);
+});
+limitApplicationSend(() => {
+  saidReady = true;
+  reportLoaded();
+});
+trackConnections();
+listeners.install();
+listeners.onListening = (server) => {
+  trackSessions(server);
+  keepLoopOpen();
+  setImmediate(reportLoaded);
+};
+listeners.onChange = keepLoopOpen;
+onOrder((order, handle) => {
+  switch (order.type) {
+    case 'prime':
+      return void prime(order, handle!);
+    case 'boot':
+      return void load(order);
+    case 'listen':
+      return void listeners.accept().then(() => send({ type: 'serving' }));
+    case 'handle':
+      return listeners.receive(order.listener, handle);
+    case 'drain':
+      leaving = undefined;
+      return drain(order, worker);
+  }
+});
+
+/** Puts the master's socket into LISTEN for good without accepting on it: from then on connections wait in the kernel. */
+function prime(
+  { listener, backlog }: Extract<ToWorker, { type: 'prime' }>,
+  handle: { listen(backlog: number): number; close(): void },
+): Promise<void> {
+  const errno = handle.listen(backlog);
+  handle.close();
+  return send({ type: 'primed', listener, errno });
+}
+
+async function load(order: Boot): Promise<void> {
+  boot = order;
+  process.title = order.title;
+  listeners.configure(order);
+  // cluster keeps the channel open, and with it a program that never listens; until it does, let it end.
+  process.channel?.unref();
+  process.once('beforeExit', endedWithoutListening);
+  // The pipe breaks when the master is killed, and what the application writes then must not end it in mid-drain.
+  process.stderr.on('error', () => {});
+  process.on('uncaughtExceptionMonitor', (error, origin) => {
+    void send({ type: 'uncaught', origin, stack: error instanceof Error ? String(error.stack) : String(error) });
+  });
+  try {
+    listeners.entryStarts();
+    settled = await loadApplication(order.app, order.argv, {
+      ...order.fallback,
+      hasListened: () => listeners.httpListens,
+      adopt: (start) => listeners.adopt(start),
+      notice,
+    });
+    // Until it is loaded, what nobody catches is a failure to boot.
+    unguard = guard();
+    reportLoaded();
+  } catch (error) {
+    await fail(error instanceof LoadFailure ? error.failure : unexpected(error));
+  }
+}
+
+function guard(): () => void {
+  const { failed, release } = watchForFailure();
+  failed.catch((error) => {
+    const { summary, stack } = reportableError(error);
+    void fail({ code: 'boot', message: `${boot!.app.file} failed before it listened: ${summary}`, stack });
+  });
+  return release;
+}
+
+/** Loaded: the module has settled, and it listens (and a turn of the loop has passed) or says that it is ready. */
+function reportLoaded(): void {
+  if (loaded || !settled || !boot) return;
+  if (boot.ready === 'message' ? !saidReady : listeners.open.length === 0) return;
+  loaded = true;
+  unguard?.();
+  listeners.settleMain();
+  void send({ type: 'loaded', kind: settled.kind });
+}
+
+/** As long as a server of the application is referenced, the worker lives, as a listening program does in bare Node. */
+function keepLoopOpen(): void {
+  if (listeners.holdsLoopOpen) process.channel?.ref();
+  else process.channel?.unref();
+}
+
+function endedWithoutListening(): void {
+  if (loaded) return;
+  const { app, ready } = boot!;
+  const waited = ready === 'message' && !saidReady;
+  const message = waited ? "before process.send('ready')" : 'without listening and without an export to serve';
+  void fail(settled?.unserved ?? { code: 'boot', message: `${app.file} came to its end ${message}` });
+}
+
+async function fail(failure: BootFailure): Promise<void> {
+  await send({ type: 'failed', failure });
+  process.exit(failure.code === 'notFound' ? 4 : failure.code === 'bind' ? 1 : 3);
+}
+
+function unexpected(error: unknown): BootFailure {
+  const stack = error instanceof Error ? String(error.stack) : String(error);
+  return { code: 'boot', message: stack.split('\n', 1)[0]!, stack };
+}
