@@ -1,4 +1,4 @@
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import type { Resolved } from '../config/load.ts';
 import { failures, TsgunError } from '../errors.ts';
 import { addressUrl } from '../shared/address.ts';
@@ -8,13 +8,11 @@ import { formatSockName } from '../shared/sockname.ts';
 import { commandLine, eventLine, type Line } from '../supervise/journal.ts';
 import { type Command, type Event, initialState, type State } from '../supervise/model.ts';
 import { Arbiter, type Shell } from './arbiter.ts';
+import { executableOf } from './fork.ts';
 import { type Listener, Listeners } from './listeners.ts';
 import { policyOf } from './policy.ts';
 import { StackCounter } from './stacks.ts';
 import { WorkerProcess } from './worker-process.ts';
-
-/** The worker's entry file: chunks and entries of the build lie in folders side by side. */
-const WORKER_FILE = join(__dirname, '..', 'worker', 'main.cjs');
 
 /** Where a handler is served when nobody said where, as in Gunicorn. */
 const FALLBACK = { host: '127.0.0.1', port: 8000 };
@@ -95,20 +93,16 @@ export class Master implements Shell {
 
   #spawn({ id, slot, generation }: Extract<Command, { type: 'spawn' }>): void {
     const { cwd, childEnv } = this.#resolved;
-    const env = { ...childEnv, TSGUN_SLOT: String(slot), NODE_APP_INSTANCE: String(slot), PWD: cwd };
-    const worker = new WorkerProcess(
-      { file: WORKER_FILE, cwd, env },
-      {
-        message: (message) => this.#receive(id, worker, message),
-        question: async (question) => {
-          const answer = await this.listeners.answer(question, id, cwd);
-          this.#prime(worker);
-          return answer;
-        },
-        line: (text) => this.#log.forward(text),
-        exited: (code, signal, detail) => this.#exited(id, code, signal, detail),
+    const worker = new WorkerProcess(executableOf(cwd, childEnv, slot), {
+      message: (message) => this.#receive(id, worker, message),
+      question: async (question) => {
+        const answer = await this.listeners.answer(question, id, cwd);
+        this.#prime(worker);
+        return answer;
       },
-    );
+      line: (text) => this.#log.forward(text),
+      exited: (code, signal, detail) => this.#exited(id, code, signal, detail),
+    });
     this.#workers.set(id, worker);
     this.#prime(worker);
     worker.send(this.#boot(id, slot, generation));

@@ -14,6 +14,9 @@ import { startWarnings } from './warnings.ts';
 /** Loading pino would take the first worker's processor: it waits until that one serves, or at the most this long. */
 const LOG_WAITS_MS = 300;
 
+/** A worker that just came to serve has connections waiting for it. */
+const FIRST_ANSWERS_MS = 30;
+
 /** Longest delay of a timer, milliseconds. */
 const FOREVER_MS = 2 ** 31 - 1;
 
@@ -77,7 +80,7 @@ export async function run(resolved: Resolved): Promise<void> {
     node: process.version,
   });
   master.arbiter.post({ type: 'tick', lateMs: 0 });
-  await Promise.race([begun, setTimeout(LOG_WAITS_MS)]);
+  await Promise.race([begun.then(() => setTimeout(FIRST_ANSWERS_MS)), setTimeout(LOG_WAITS_MS)]);
   await log.open();
   const socknames = master.listeners.all.map(({ sockname }) => sockname);
   for (const warning of startWarnings(resolved.childEnv, process.getuid?.(), socknames)) {

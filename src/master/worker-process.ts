@@ -10,15 +10,8 @@ import {
   type Question,
   type ToWorker,
 } from '../shared/protocol.ts';
-
-/** What makes a worker's process; it belongs to a generation. */
-export interface Executable {
-  /** The worker's entry file. */
-  file: string;
-  /** Working directory, with symbolic links unresolved. */
-  cwd: string;
-  env: Readonly<Record<string, string | undefined>>;
-}
+import { takeEarlyWorker } from './early-worker.ts';
+import { type Executable, forkWorker } from './fork.ts';
 
 /** What the process tells the master. */
 export interface WorkerListener {
@@ -40,20 +33,13 @@ export class WorkerProcess {
 
   /** Forks. A fork that fails is reported like a death, later. */
   constructor(executable: Executable, listener: WorkerListener) {
-    // cluster has no other way to say where and how the next worker is started.
-    cluster.setupPrimary({
-      exec: executable.file,
-      args: [],
-      cwd: executable.cwd,
-      stdio: ['ignore', 'inherit', 'pipe', 'ipc', 'pipe'],
-    });
     const exited = (code: number | null, signal: string | null, detail?: string): void => {
       if (this.#ended) return;
       this.#ended = true;
       listener.exited(code, signal, detail);
     };
     try {
-      this.#worker = cluster.fork(withoutTheMastersOwn(executable.env));
+      this.#worker = takeEarlyWorker(executable) ?? forkWorker(executable);
     } catch (error) {
       setImmediate(exited, null, null, `could not be started: ${(error as Error).message}`);
       return;
@@ -108,10 +94,4 @@ function answerQuestions(socket: Socket, listener: WorkerListener): void {
     const answer = await listener.question(JSON.parse(line) as Question);
     if (socket.writable) socket.write(`${JSON.stringify(answer)}\n`);
   });
-}
-
-/** cluster.fork adds to the master's environment; variables that a worker is not to have are taken out by name. */
-function withoutTheMastersOwn(env: Executable['env']): Record<string, string | undefined> {
-  const absent = Object.keys(process.env).filter((name) => !(name in env));
-  return { ...Object.fromEntries(absent.map((name) => [name, undefined])), ...env };
 }

@@ -3,8 +3,7 @@
  * answer what still comes with `Connection: close` · stop accepting · close idle connections, spread over the linger ·
  * when the last response is out, hand over to the application's own SIGTERM listeners · exit.
  */
-import type { ServerHttp2Session } from 'node:http2';
-import type { Server } from 'node:net';
+import type { Server, Socket } from 'node:net';
 import { setTimeout as sleep, setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { monotonicMs } from '../shared/clock.ts';
 import { send } from './channel.ts';
@@ -109,11 +108,11 @@ async function acceptWaiting(): Promise<void> {
 }
 
 async function responsesOut(lingerMs: number, worker: Drainable): Promise<void> {
-  const closeAt = new WeakMap<object, number>();
+  const closeAt = new WeakMap<Socket, number>();
   // From when it was first seen idle, not all in one tick: their clients would all come back in the same one.
-  const isDue = (idle: object): boolean => {
-    const at = closeAt.get(idle) ?? monotonicMs() + lingerMs * (0.5 + Math.random() / 2);
-    closeAt.set(idle, at);
+  const isDue = (socket: Socket): boolean => {
+    const at = closeAt.get(socket) ?? monotonicMs() + lingerMs * (0.5 + Math.random() / 2);
+    closeAt.set(socket, at);
     return monotonicMs() >= at;
   };
   const look = (): boolean => {
@@ -125,20 +124,12 @@ async function responsesOut(lingerMs: number, worker: Drainable): Promise<void> 
       }
       for (const socket of idleSockets(server)) if (isDue(socket)) socket.destroy();
     }
-    for (const session of http2Sessions()) endSession(session, closeAt.has(session), isDue(session));
+    // GOAWAY says which streams are not served any more: those the client may safely ask for again.
+    for (const session of http2Sessions()) if (!session.closed) session.close();
     return http2Sessions().length === 0 && servers.every((server) => httpSockets(server).length === 0);
   };
   await until(look, () => limits.responsesAt);
 }
-
-/** GOAWAY twice: streams that the client had begun when the first one reached it are served before the second. */
-function endSession(session: ServerHttp2Session, told: boolean, due: boolean): void {
-  if (session.closed) return;
-  if (!told) session.goaway(NO_ERROR, MAX_STREAM_ID);
-  if (due) session.close();
-}
-const NO_ERROR = 0;
-const MAX_STREAM_ID = 2 ** 31 - 1;
 
 /** Resolves when `done` says so, or at the limit, which may move. */
 function until(done: () => boolean, limit: () => number, keepsAlive = true): Promise<void> {

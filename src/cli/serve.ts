@@ -1,0 +1,25 @@
+import { parseCommandLine } from '../config/arguments.ts';
+import { loadConfig } from '../config/load.ts';
+import { failures, TsgunError } from '../errors.ts';
+import { run } from '../master/run.ts';
+
+/** Does what the command line says. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const line = await parseCommandLine(argv);
+  if (line.kind === 'help' || line.kind === 'version') {
+    process.stdout.write(line.text);
+    return;
+  }
+  await run(await loadConfig({ argv, env: process.env, cwd: process.cwd() }));
+}
+
+/** Tells a failure in one line, a defect of ours with its stack, and exits. */
+export function report(error: unknown): never {
+  if (error instanceof TsgunError) {
+    process.stderr.write(`tsgun: ${error.line}\n`);
+    process.exit(error.exitCode);
+  }
+  const stack = error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`tsgun: this is a bug in tsgun, please report it with what follows\n${stack}\n`);
+  process.exit(failures.bug.exitCode);
+}
