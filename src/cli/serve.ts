@@ -5,10 +5,20 @@ import { run } from '../master/run.ts';
 
 /** Does what the command line says. */
 export async function main(argv: readonly string[]): Promise<void> {
+  if (process.platform === 'win32') {
+    throw new TsgunError('usage', 'tsgun does not run on Windows', 'use WSL 2, or a Linux container');
+  }
   const line = await parseCommandLine(argv);
   if (line.kind === 'help' || line.kind === 'version') {
     process.stdout.write(line.text);
     return;
+  }
+  if (line.kind === 'command') {
+    throw new TsgunError(
+      'usage',
+      `the command "${line.name}" is not built yet`,
+      'a new version of the application is served after kill -TERM and a new start',
+    );
   }
   await run(await loadConfig({ argv, env: process.env, cwd: process.cwd() }));
 }

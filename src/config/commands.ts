@@ -1,7 +1,7 @@
-/** What `tsgun COMMAND` asks of a running instance. The command has to be the first word. */
+/** What `tsgun COMMAND` will ask of a running instance, once there is a control socket. The command has to be the first word. */
 export const commands = {
-  reload: { summary: 'Start the new code, then retire the old; waits for the outcome.' },
-  status: { summary: 'Show the master and its workers.' },
+  reload: { summary: 'Start the new code, then retire the old (not built yet).' },
+  status: { summary: 'Show the master and its workers (not built yet).' },
 } as const satisfies Record<string, { summary: string }>;
 
 export type CommandName = keyof typeof commands;

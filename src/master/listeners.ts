@@ -25,9 +25,14 @@ export interface Listener {
   stage: 'bound' | 'priming' | 'listening';
   /** What a program asked for; another worker that asks for the same gets the same socket. */
   key?: string;
+  fd?: number;
   unix?: UnixSocket;
-  /** Workers in which a server listens on it. */
-  users: Set<number>;
+  /** Workers in which servers listen on it, and how many: a close may be reported after the next listen() was answered. */
+  users: Map<number, number>;
+  /** Connections have been accepted on it. */
+  accepted?: true;
+  /** The worker whose program was the last one to close it. */
+  closer?: number;
 }
 
 export class Listeners {
@@ -55,7 +60,9 @@ export class Listeners {
   }
 
   get explicit(): ListenerInfo[] {
-    return this.all.filter((each) => each.explicit).map(({ id, sockname }) => ({ id, sockname }));
+    return this.all
+      .filter((each) => each.explicit)
+      .map(({ id, sockname, fd }) => ({ id, sockname, ...(fd === undefined ? {} : { fd }) }));
   }
 
   get(id: number): Listener | undefined {
@@ -96,19 +103,38 @@ export class Listeners {
     return answer;
   }
 
+  /** For a worker that is to accept on it. */
+  handleFor(id: number): BoundHandle | undefined {
+    const listener = this.#listeners.get(id);
+    if (listener) listener.accepted = true;
+    return listener?.handle;
+  }
+
   /**
    * A worker's program closed its server. The last one takes a socket bound on demand with it, as in bare Node: programs
-   * that look for a free port bind it to see.
+   * that look for a free port bind it to see. One that has served may be about to crash, and is to be replaced.
    */
   closedBy(id: number, worker: number): void {
     const listener = this.#listeners.get(id);
-    listener?.users.delete(worker);
-    if (listener && !listener.explicit && listener.users.size === 0) this.#close(listener);
+    if (!listener) return;
+    const left = (listener.users.get(worker) ?? 0) - 1;
+    if (left > 0) listener.users.set(worker, left);
+    else listener.users.delete(worker);
+    if (listener.explicit || listener.users.size > 0) return;
+    if (!listener.accepted) return this.#close(listener);
+    listener.closer = worker;
+    const closeUnlessWanted = (): void => {
+      if (listener.closer === worker && listener.users.size === 0) this.#close(listener);
+    };
+    setTimeout(closeUnlessWanted, CRASH_MS).unref();
   }
 
   /** A worker's death closes nothing: its replacement will ask again. */
   forgetWorker(worker: number): void {
-    for (const listener of this.all) listener.users.delete(worker);
+    for (const listener of this.all) {
+      listener.users.delete(worker);
+      if (listener.closer === worker) delete listener.closer;
+    }
   }
 
   /** As listen({ readableAll, writableAll }) asks, with libuv's UV_READABLE (1) and UV_WRITABLE (2). */
@@ -122,14 +148,14 @@ export class Listeners {
   }
 
   #close(listener: Listener): void {
-    this.#listeners.delete(listener.id);
+    if (!this.#listeners.delete(listener.id)) return;
     if (listener.unix) listener.unix.close();
     else listener.handle.close();
   }
 
   #add(handle: BoundHandle, sockname: SockName, more: Partial<Listener> & { explicit: boolean }): Listener {
     const id = this.#nextId++;
-    const listener: Listener = { id, handle, sockname, stage: 'bound', users: new Set(), ...more };
+    const listener: Listener = { id, handle, sockname, stage: 'bound', users: new Map(), ...more };
     this.#listeners.set(id, listener);
     return listener;
   }
@@ -143,7 +169,7 @@ export class Listeners {
   #adopt(fd: number): void {
     const adopted = adopt(fd);
     if (typeof adopted === 'number') throw this.#error(`fd://${fd}`, adopted);
-    this.#add(adopted.handle, adopted.sockname, { explicit: true });
+    this.#add(adopted.handle, adopted.sockname, { explicit: true, fd });
   }
 
   async #bindHost(address: Extract<Address, { kind: 'tcp' }>, all: readonly Address[]): Promise<void> {
@@ -176,14 +202,15 @@ export class Listeners {
   }
 
   async #answer(question: Question, worker: number, cwd: string): Promise<Answer> {
-    const { address, port, addressType, fd, index, flags } = question;
-    if (fd !== null) return { errno: -constants.errno.EINVAL };
+    const { address, port, addressType, index, flags } = question;
     const path = addressType === -1 && address !== null ? resolve(cwd, address) : undefined;
     const key = path === undefined ? `${addressType}|${address ?? '*'}|${port}|${index}` : `unix|${path}`;
     let listener = this.all.find((each) => each.key === key || isBoundTo(each, question, path));
     if (!listener && path !== undefined) {
       const bound = await UnixSocket.bind(path, this.#unixOptions);
-      if ('code' in bound) return { errno: -(errnos[bound.code] ?? constants.errno.EINVAL) };
+      // The program may look at the path as soon as listen() returns.
+      const refusal = 'code' in bound ? bound : await bound.publish();
+      if ('code' in bound || refusal) return { errno: -(errnos[refusal!.code] ?? constants.errno.EINVAL) };
       listener = this.#add(bound.handle, { path }, { explicit: false, unix: bound, key });
     }
     if (!listener) {
@@ -191,7 +218,7 @@ export class Listeners {
       if (typeof bound === 'number') return { errno: bound };
       listener = this.#add(bound.handle, bound.sockname, { explicit: false, key });
     }
-    listener.users.add(worker);
+    listener.users.set(worker, (listener.users.get(worker) ?? 0) + 1);
     return { listener: { id: listener.id, sockname: listener.sockname } };
   }
 
@@ -204,6 +231,9 @@ export class Listeners {
 }
 
 const errnos: Record<string, number> = constants.errno;
+
+/** A program that has closed its server and lives on after this time has not crashed, milliseconds. */
+const CRASH_MS = 5000;
 
 /** A program that asks for the very address that a socket has, such as the free port it found before, means that socket. */
 function isBoundTo({ sockname }: Listener, { address, port }: Question, path: string | undefined): boolean {

@@ -3,19 +3,17 @@ import type { Resolved } from '../config/load.ts';
 import { failures, TsgunError } from '../errors.ts';
 import { addressUrl } from '../shared/address.ts';
 import type { Log } from '../shared/log.ts';
-import type { Boot, FromWorker } from '../shared/protocol.ts';
+import type { FromWorker } from '../shared/protocol.ts';
 import { formatSockName } from '../shared/sockname.ts';
 import { commandLine, eventLine, type Line } from '../supervise/journal.ts';
 import { type Command, type Event, initialState, type State } from '../supervise/model.ts';
 import { Arbiter, type Shell } from './arbiter.ts';
+import { bootOrder } from './boot-order.ts';
 import { executableOf } from './fork.ts';
 import { type Listener, Listeners } from './listeners.ts';
 import { policyOf } from './policy.ts';
 import { StackCounter } from './stacks.ts';
 import { WorkerProcess } from './worker-process.ts';
-
-/** Where a handler is served when nobody said where, as in Gunicorn. */
-const FALLBACK = { host: '127.0.0.1', port: 8000 };
 
 /** What becomes of the master's life as a whole. */
 export interface MasterEvents {
@@ -105,29 +103,7 @@ export class Master implements Shell {
     });
     this.#workers.set(id, worker);
     this.#prime(worker);
-    worker.send(this.#boot(id, slot, generation));
-  }
-
-  #boot(id: number, slot: number, generation: number): Boot {
-    const { config, explicitBind, childEnv, sources, argv } = this.#resolved;
-    const appPort = config.appPort ?? (explicitBind && childEnv.PORT ? Number(childEnv.PORT) : undefined);
-    return {
-      type: 'boot',
-      id,
-      slot,
-      generation,
-      app: config.app,
-      argv,
-      title: `tsgun: worker [${this.name}]`,
-      explicit: this.listeners.explicit,
-      fallback: FALLBACK,
-      ...(appPort === undefined ? {} : { appPort }),
-      ready: config.ready,
-      backlog: config.backlog,
-      keepAlive: { seconds: config.keepAlive, forced: sources.keepAlive !== 'default' },
-      inherited: [],
-      drain: { lingerMs: config.drainLinger * 1000, timeoutMs: config.gracefulTimeout * 1000 },
-    };
+    worker.send(bootOrder(this.#resolved, this.name, this.listeners.explicit, { id, slot, generation }));
   }
 
   /** Sends the sockets that do not listen yet, for the worker to make them. */
@@ -143,10 +119,7 @@ export class Master implements Shell {
       case 'primed':
         return void this.#primed(message.listener, message.errno);
       case 'want':
-        return worker.send(
-          { type: 'handle', listener: message.listener },
-          this.listeners.get(message.listener)?.handle,
-        );
+        return worker.send({ type: 'handle', listener: message.listener }, this.listeners.handleFor(message.listener));
       case 'closed':
         return this.listeners.closedBy(message.listener, id);
       case 'chmod':

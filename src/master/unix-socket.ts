@@ -59,8 +59,12 @@ export class UnixSocket {
     return new UnixSocket(path, temporary, handle);
   }
 
-  /** Shows the socket, which listens by now, under its path. Replaces a stale one, never a live one. */
+  /**
+   * Shows the socket under its path. Replaces a stale one, never a live one. Before it listens, it looks stale itself:
+   * the second call, when it does, tells whether it has been replaced meanwhile.
+   */
   async publish(): Promise<UnixRefusal | undefined> {
+    if (this.#published) return isSame(statQuietly(this.path), this.#published) ? undefined : { code: 'EADDRINUSE' };
     for (let tries = 0; tries < 5; tries++) {
       const occupant = await lookAt(this.path);
       if (occupant.refusal) return occupant.refusal;

@@ -16,6 +16,8 @@ export type SockName = { family: 'IPv4' | 'IPv6'; address: string; port: number 
 export interface ListenerInfo {
   id: number;
   sockname: SockName;
+  /** The master's descriptor that it was made of (`fd://3`): what `listen({ fd: 3 })` means in a worker. */
+  fd?: number;
 }
 
 /** A file and what to take from it: `app.js`, `app.js:name`, `app.js:create(1, "x")`. */
@@ -50,8 +52,6 @@ export interface Boot {
   backlog: number;
   /** Idle keep-alive seconds; `forced` when the user asked for it, else the application's own value wins. */
   keepAlive: { seconds: number; forced: boolean };
-  /** Descriptors that the master inherited and that `listen({ fd })` may name. */
-  inherited: number[];
   /** Limits of a drain that the worker begins by itself, since it was sent SIGTERM or its master is gone. */
   drain: { lingerMs: number; timeoutMs: number };
 }
@@ -93,7 +93,6 @@ export interface Question {
   port: number;
   /** 4, 6, or -1 for a path or a descriptor, as Node's own cluster query has it. */
   addressType: 4 | 6 | -1;
-  fd: number | null;
   flags: number;
   /** Which of several port-0 listens of this worker it is, so that all workers share the same sockets. */
   index: number;

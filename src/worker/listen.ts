@@ -6,13 +6,14 @@
  * Undocumented and therefore here alone: cluster._getServer and what it hands over (and the handle in faux-handle.ts).
  */
 import cluster from 'node:cluster';
-import net, { type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { constants } from 'node:os';
 import type { Answer, Boot, ListenerInfo } from '../shared/protocol.ts';
 import { formatSockName } from '../shared/sockname.ts';
 import { type Handle, notice, send } from './channel.ts';
 import { type FauxHandle, Listening } from './faux-handle.ts';
 import { type Asked, errnoText, failLater } from './listen-errors.ts';
+import { applyKeepAlive, isHttp, shareExclusive } from './listen-server.ts';
 import { ask } from './question.ts';
 
 /** Node's serverQuery. addressType is a number for TCP (4, 6) and paths (-1), a string for UDP. */
@@ -37,6 +38,7 @@ export class Listeners {
   #entryStarted = false;
   #adopting = false;
   #accepting = false;
+  #parked = false;
   #pending = new Set<number>();
   #onAttached: (() => void) | undefined;
   /** Called whenever a server begins to listen. */
@@ -126,6 +128,7 @@ export class Listeners {
   /** Stops accepting for good. */
   park(): void {
     this.#accepting = false;
+    this.#parked = true;
     for (const listening of this.#open) listening.detach();
   }
 
@@ -152,7 +155,7 @@ export class Listeners {
     this.#open.add(listening);
     if (main) this.#main = listening;
     if (main && this.#adopting) this.#adopted = listening;
-    this.#applyKeepAlive(server);
+    applyKeepAlive(server, this.#boot!.keepAlive);
     done(0, listening.faux);
     listening.announce();
     if (main && this.#boot!.explicit.length > 0) this.#say(listening);
@@ -192,18 +195,24 @@ export class Listeners {
     // beside the one that was bound explicitly (Fastify, whose main server sits on a unix socket, asks for port 0).
     const bound = this.#main && this.#main.listeners === this.#boot.explicit;
     if (bound && isHttp(server) && this.#isEcho(port, query)) return -EADDRINUSE;
-    if (query.fd != null && query.fd >= 0 && !this.#boot.inherited.includes(query.fd)) return -EINVAL;
+    const { fd } = query;
+    if (fd != null && fd >= 0) {
+      // A worker's own descriptors are something else: 3 is its channel.
+      const inherited = this.#boot.explicit.find((listener) => listener.fd === fd);
+      return inherited ? [inherited] : -EINVAL;
+    }
     const answer: Answer = ask({
       address: query.address,
       port,
       addressType: query.addressType as 4 | 6 | -1,
-      fd: query.fd != null && query.fd >= 0 ? query.fd : null,
       flags: query.flags ?? 0,
       index: port === 0 && query.addressType !== -1 ? this.#portZeroIndex(query) : 0,
     });
     if ('errno' in answer) return answer.errno;
-    const taken = this.open.some(({ listeners }) => listeners.some(({ id }) => id === answer.listener.id));
-    return taken ? -EADDRINUSE : [answer.listener];
+    const { id: found } = answer.listener;
+    if (!this.open.some(({ listeners }) => listeners.some(({ id }) => id === found))) return [answer.listener];
+    void send({ type: 'closed', listener: found });
+    return -EADDRINUSE;
   }
 
   #isEcho(port: number, query: Query): boolean {
@@ -224,19 +233,10 @@ export class Listeners {
     this.#open.delete(listening);
     for (const { id } of listening.listeners) {
       this.#pending.delete(id);
-      void send({ type: 'closed', listener: id });
+      // What it closes at its end, its replacement will want.
+      if (!this.#parked) void send({ type: 'closed', listener: id });
     }
     this.#attachedAll();
-  }
-
-  /** The flag wins over what the application set; the application wins over tsgun's default. */
-  #applyKeepAlive(server: Server): void {
-    const { seconds, forced } = this.#boot!.keepAlive;
-    const http = server as Server & { keepAliveTimeout?: number; maxRequestsPerSocket?: number };
-    if (typeof http.keepAliveTimeout !== 'number') return;
-    // For Node a timeout of 0 is none at all.
-    if (seconds === 0 && forced) http.maxRequestsPerSocket = 1;
-    else if (forced || http.keepAliveTimeout === NODE_KEEP_ALIVE_MS) http.keepAliveTimeout = seconds * 1000;
   }
 
   #say({ requestedPort, listeners, server }: Listening): void {
@@ -244,24 +244,4 @@ export class Listeners {
     if (asked && isHttp(server))
       notice('info', `${asked} is served on ${listeners.map(({ sockname }) => formatSockName(sockname)).join(', ')}`);
   }
-}
-
-/** http.Server's own default. */
-const NODE_KEEP_ALIVE_MS = 5000;
-
-/** http, https and http2 servers have timeouts, a plain net.Server has none. */
-function isHttp(server: Server): boolean {
-  return typeof (server as { setTimeout?: unknown }).setTimeout === 'function';
-}
-
-/** `exclusive` and `reusePort` go past cluster: the second worker would find its port in use, or lose its queue when it leaves. */
-function shareExclusive(): void {
-  const listen = net.Server.prototype.listen as (...args: unknown[]) => Server;
-  net.Server.prototype.listen = function (this: Server, ...args: unknown[]): Server {
-    const [options] = args;
-    if (typeof options === 'object' && options !== null && ('exclusive' in options || 'reusePort' in options)) {
-      args[0] = { ...options, exclusive: false, reusePort: false };
-    }
-    return listen.apply(this, args);
-  } as typeof net.Server.prototype.listen;
 }
