@@ -5,7 +5,7 @@ import { defineConfig } from 'rolldown';
 const shared = {
   platform: 'node',
   external: [/^[a-z@][^:]*$/, /^node:/],
-  output: { sourcemap: true, minify: false },
+  output: { sourcemap: true, minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } } },
 };
 
 export default defineConfig([

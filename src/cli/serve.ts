@@ -10,6 +10,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   }
   const line = await parseCommandLine(argv);
   if (line.kind === 'help' || line.kind === 'version') {
+    // A reader that has seen enough is no failure.
+    process.stdout.on('error', () => process.exit(0));
     process.stdout.write(line.text);
     return;
   }

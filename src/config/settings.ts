@@ -56,7 +56,7 @@ export const settings = {
     default: [],
     reload: true,
     help: 'Read environment variables for the application from this file.',
-    more: 'Lines of `NAME=value` in the syntax of `node --env-file`. Later files have precedence over earlier ones, and over the environment of tsgun.',
+    more: 'Lines of `NAME=value` in the syntax of `node --env-file`. On the command line Node itself reads this option as well, before tsgun does: the file has to be found from where tsgun was started, and a missing one ends Node with exit code 9. Later files have precedence over earlier ones, and over the environment of tsgun.',
   }),
   appPort: setting({
     section: 'application',

@@ -1,4 +1,5 @@
 import { TsgunError } from '../errors.ts';
+import { type Address, formatAddress } from '../shared/address.ts';
 
 /** Why a bind fails, most likely, by error code. */
 const likely: Record<string, (address: string) => string | undefined> = {
@@ -36,4 +37,23 @@ export function bindError(
   const text = details.detail ?? texts[code] ?? code;
   const owner = details.owner === undefined ? '' : ` (${details.owner})`;
   return new TsgunError('bind', `cannot bind ${address}: ${text}${owner}`, likely[code]?.(address));
+}
+
+/** Two of the addresses that the user gave are, or include, the same. @throws TsgunError('bind') */
+export function refuseDoubles(addresses: readonly Address[]): void {
+  for (const [index, address] of addresses.entries()) {
+    const double = addresses.slice(0, index).find((earlier) => overlaps(earlier, address));
+    if (!double) continue;
+    const [one, other] = [formatAddress(double), formatAddress(address)];
+    const message =
+      one === other ? `cannot bind ${one} twice` : `cannot bind ${other} beside ${one}, which includes it`;
+    throw new TsgunError('bind', message, 'leave one of them out');
+  }
+}
+
+function overlaps(a: Address, b: Address): boolean {
+  if (a.kind === 'unix' && b.kind === 'unix') return a.path === b.path;
+  if (a.kind === 'fd' && b.kind === 'fd') return a.fd === b.fd;
+  if (a.kind !== 'tcp' || b.kind !== 'tcp' || a.port !== b.port || a.port === 0) return false;
+  return a.host === b.host || a.host === null || b.host === null;
 }

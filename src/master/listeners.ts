@@ -10,7 +10,7 @@ import type { TsgunError } from '../errors.ts';
 import { type Address, formatAddress } from '../shared/address.ts';
 import type { Answer, ListenerInfo, Question, SockName } from '../shared/protocol.ts';
 import { formatSockName } from '../shared/sockname.ts';
-import { bindError } from './bind-errors.ts';
+import { bindError, refuseDoubles } from './bind-errors.ts';
 import { adopt, type BoundHandle, type BoundTcp, bindTcp, IPV6_ONLY, noIPv6 } from './listeners-node.ts';
 import { portOwner } from './port-owner.ts';
 import { type UnixOptions, UnixSocket } from './unix-socket.ts';
@@ -31,8 +31,6 @@ export interface Listener {
   users: Map<number, number>;
   /** Connections have been accepted on it. */
   accepted?: true;
-  /** The worker whose program was the last one to close it. */
-  closer?: number;
 }
 
 export class Listeners {
@@ -48,6 +46,7 @@ export class Listeners {
 
   /** Binds what the user asked for. @throws TsgunError('bind') */
   async bind(addresses: readonly Address[]): Promise<void> {
+    refuseDoubles(addresses);
     for (const address of addresses) {
       if (address.kind === 'unix') await this.#bindUnix(address.path);
       else if (address.kind === 'fd') this.#adopt(address.fd);
@@ -111,8 +110,9 @@ export class Listeners {
   }
 
   /**
-   * A worker's program closed its server. The last one takes a socket bound on demand with it, as in bare Node: programs
-   * that look for a free port bind it to see. One that has served may be about to crash, and is to be replaced.
+   * A worker's program closed its server. The last one takes a socket with it that was bound on demand and never served:
+   * programs that look for a free port bind it to see. One in service stays:
+   * the program may be on its way out, and its replacement will want it.
    */
   closedBy(id: number, worker: number): void {
     const listener = this.#listeners.get(id);
@@ -120,21 +120,12 @@ export class Listeners {
     const left = (listener.users.get(worker) ?? 0) - 1;
     if (left > 0) listener.users.set(worker, left);
     else listener.users.delete(worker);
-    if (listener.explicit || listener.users.size > 0) return;
-    if (!listener.accepted) return this.#close(listener);
-    listener.closer = worker;
-    const closeUnlessWanted = (): void => {
-      if (listener.closer === worker && listener.users.size === 0) this.#close(listener);
-    };
-    setTimeout(closeUnlessWanted, CRASH_MS).unref();
+    if (!listener.explicit && !listener.accepted && listener.users.size === 0) this.#close(listener);
   }
 
   /** A worker's death closes nothing: its replacement will ask again. */
   forgetWorker(worker: number): void {
-    for (const listener of this.all) {
-      listener.users.delete(worker);
-      if (listener.closer === worker) delete listener.closer;
-    }
+    for (const listener of this.all) listener.users.delete(worker);
   }
 
   /** As listen({ readableAll, writableAll }) asks, with libuv's UV_READABLE (1) and UV_WRITABLE (2). */
@@ -203,6 +194,8 @@ export class Listeners {
 
   async #answer(question: Question, worker: number, cwd: string): Promise<Answer> {
     const { address, port, addressType, index, flags } = question;
+    // Abstract sockets have no file that could be renamed into place.
+    if (addressType === -1 && address?.startsWith('\0')) return { errno: -constants.errno.EINVAL };
     const path = addressType === -1 && address !== null ? resolve(cwd, address) : undefined;
     const key = path === undefined ? `${addressType}|${address ?? '*'}|${port}|${index}` : `unix|${path}`;
     let listener = this.all.find((each) => each.key === key || isBoundTo(each, question, path));
@@ -231,9 +224,6 @@ export class Listeners {
 }
 
 const errnos: Record<string, number> = constants.errno;
-
-/** A program that has closed its server and lives on after this time has not crashed, milliseconds. */
-const CRASH_MS = 5000;
 
 /** A program that asks for the very address that a socket has, such as the free port it found before, means that socket. */
 function isBoundTo({ sockname }: Listener, { address, port }: Question, path: string | undefined): boolean {

@@ -1,4 +1,4 @@
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Resolved } from '../config/load.ts';
 import { failures, TsgunError } from '../errors.ts';
 import { addressUrl } from '../shared/address.ts';
@@ -77,6 +77,23 @@ export class Master implements Shell {
     this.#write(commandLine(command, state, this.#pidOf));
   }
 
+  /**
+   * What nobody caught in the master: of a hook's afterwards, which is the user's, or of ours. Ours ends it in order,
+   * and says so.
+   */
+  uncaught(error: unknown): void {
+    const stack = error instanceof Error ? String(error.stack) : String(error);
+    const frame = stack.split('\n').find((line) => /^\s+at /.test(line)) ?? '';
+    const { onStarting, whenReady, onExit } = this.#resolved.config;
+    if ((onStarting || whenReady || onExit) && !frame.includes(join(__dirname, '..'))) {
+      this.#log.line('error', 'a hook of the configuration file left an error to nobody', { event: 'hook', stack });
+      return;
+    }
+    this.#log.line('fatal', 'this is a bug in tsgun, please report it with the stack', { event: 'bug', stack });
+    const { exitCode, about } = failures.bug;
+    this.arbiter.post({ type: 'stop', how: 'graceful', reason: about, exitCode });
+  }
+
   /** The start cannot go on. */
   fail(error: TsgunError): void {
     this.#log.line('fatal', error.line, { event: 'failed', cause: error.code });
@@ -151,7 +168,9 @@ export class Master implements Shell {
       if (since && listener) this.#announce(listener);
     } catch (error) {
       if (!(error instanceof TsgunError)) throw error;
-      this.fail(error);
+      // What a program asks for while others are served must not end them.
+      if (this.arbiter.state.servedGeneration === 0 || this.listeners.get(id)?.explicit) this.fail(error);
+      else this.#log.line('error', error.line, { event: 'failed', cause: error.code });
     }
   }
 

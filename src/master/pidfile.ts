@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, renameSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, renameSync, statSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { TsgunError } from '../errors.ts';
 
@@ -24,6 +24,9 @@ export class Pidfile {
         `stop it with kill -TERM ${pid}, or choose another --pid`,
       );
     }
+    if (pid === undefined && holdsSomething(this.#path)) {
+      throw new TsgunError('pidfile', `${this.#path} is no pid file, and is not overwritten`, 'choose another --pid');
+    }
     const temporary = `${this.#path}.${process.pid}`;
     try {
       const fd = openSync(temporary, 'w', 0o644);
@@ -31,6 +34,7 @@ export class Pidfile {
       closeSync(fd);
       renameSync(temporary, this.#path);
     } catch (error) {
+      removeQuietly(temporary);
       const { code } = error as NodeJS.ErrnoException;
       const why = code === 'ENOENT' ? `the directory ${dirname(this.#path)} does not exist` : (error as Error).message;
       throw new TsgunError('pidfile', `cannot write the pid file ${this.#path}: ${why}`, undefined, { cause: error });
@@ -40,11 +44,7 @@ export class Pidfile {
   /** Removes it, if it is still ours. */
   remove(): void {
     if (this.#read() !== process.pid) return;
-    try {
-      unlinkSync(this.#path);
-    } catch {
-      // The directory may have become somebody else's: the number in it is stale then, which the next start sees.
-    }
+    removeQuietly(this.#path);
   }
 
   #read(): number | undefined {
@@ -57,6 +57,19 @@ export class Pidfile {
   }
 }
 
+function removeQuietly(path: string): void {
+  try {
+    unlinkSync(path);
+  } catch {
+    // The directory may have become somebody else's: the number in it is stale then, which the next start sees.
+  }
+}
+
+function holdsSomething(path: string): boolean {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  return stats?.isFile() === true && readFileSync(path, 'utf8').trim() !== '';
+}
+
 /** Whether the process lives and is a tsgun, as far as its title or command line tells. */
 function isTsgun(pid: number): boolean {
   try {
@@ -65,7 +78,8 @@ function isTsgun(pid: number): boolean {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
   }
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('tsgun');
+    const words = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+    return words[0]!.startsWith('tsgun: master') || words.slice(0, 3).some((word) => /(^|\/)tsgun(\.js)?$/.test(word));
   } catch {
     // No /proc to ask: what lives is taken for what it says it is.
     return process.platform !== 'linux';

@@ -58,22 +58,26 @@ export async function run(resolved: Resolved): Promise<void> {
     process.exit(exitCode);
   };
 
-  process.title = `tsgun: master [${master.name}]`;
-  pidfile?.write();
-  try {
-    await hook('onStarting');
-    await master.listeners.bind(config.bind);
-  } catch (error) {
-    master.listeners.closeAll();
-    pidfile?.remove();
-    throw error;
-  }
   // Sockets that nobody accepts on and signal handlers keep no loop alive; a master without workers must stay.
   setInterval(() => {}, FOREVER_MS);
   takeSignals(
     (event) => master.arbiter.post(event),
     (signal) => log.line('info', `${signal} has no meaning here and is ignored`, { event: 'signal', signal }),
   );
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', (error) => master.uncaught(error));
+  process.title = `tsgun: master [${master.name}]`;
+  pidfile?.write();
+  try {
+    await hook('onStarting');
+    if (!master.arbiter.state.halted) await master.listeners.bind(config.bind);
+  } catch (error) {
+    master.listeners.closeAll();
+    pidfile?.remove();
+    throw error;
+  }
+  // A signal that came meanwhile has ended it: the process exits when that is done.
+  if (master.arbiter.state.halted) return;
   log.line('info', `tsgun ${version} on Node ${process.version}; a stop takes at most ${stopBudget(resolved)} s`, {
     event: 'start',
     version,

@@ -14,6 +14,10 @@ const withoutMeaning = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
 
 /** Makes events of signals. */
 export function takeSignals(post: (event: Event) => void, ignore: (signal: string) => void): void {
-  for (const [signal, event] of Object.entries(meanings)) process.on(signal, () => post(event));
-  for (const signal of withoutMeaning) process.on(signal, () => ignore(signal));
+  const take = (signal: string, handle: () => void): void => {
+    process.removeAllListeners(signal); // those of the entry
+    process.on(signal, handle);
+  };
+  for (const [signal, event] of Object.entries(meanings)) take(signal, () => post(event));
+  for (const signal of withoutMeaning) take(signal, () => ignore(signal));
 }

@@ -1,5 +1,7 @@
 import cluster, { type Worker as ClusterWorker } from 'node:cluster';
+import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { eachLine } from '../shared/lines.ts';
 import {
   type Answer,
@@ -44,7 +46,7 @@ export class WorkerProcess {
       setImmediate(exited, null, null, `could not be started: ${(error as Error).message}`);
       return;
     }
-    this.#attach(this.#worker, listener, exited);
+    this.#attach(this.#worker, executable.cwd, listener, exited);
   }
 
   get pid(): number | undefined {
@@ -62,14 +64,16 @@ export class WorkerProcess {
     this.#worker?.process.kill(signal);
   }
 
-  #attach(worker: ClusterWorker, listener: WorkerListener, exited: WorkerListener['exited']): void {
+  #attach(worker: ClusterWorker, cwd: string, listener: WorkerListener, exited: WorkerListener['exited']): void {
     const child = worker.process;
     worker.on('error', () => {});
     child.on('error', (error) => {
       if (child.pid !== undefined) return;
       // A failed spawn gives no 'exit', and cluster keeps its ghost.
       delete cluster.workers?.[worker.id];
-      exited(null, null, `could not be started: ${error.message}`);
+      // The system names the program, whatever is missing.
+      const why = existsSync(cwd) ? error.message : `its working directory ${cwd} does not exist`;
+      exited(null, null, `could not be started: ${why}`);
     });
     child.on('internalMessage', (message: Envelope<FromWorker>) => {
       if (message.cmd === CMD) listener.message(message);
@@ -88,10 +92,15 @@ export class WorkerProcess {
   }
 }
 
+async function ask(listener: WorkerListener, line: string): Promise<Answer> {
+  return listener.question(JSON.parse(line) as Question);
+}
+
 /** One JSON line each way; the worker blocks until its answer is there. */
 function answerQuestions(socket: Socket, listener: WorkerListener): void {
   eachLine(socket, async (line) => {
-    const answer = await listener.question(JSON.parse(line) as Question);
+    // Whatever an application writes to that descriptor, the master answers.
+    const answer = await ask(listener, line).catch((): Answer => ({ errno: -constants.errno.EINVAL }));
     if (socket.writable) socket.write(`${JSON.stringify(answer)}\n`);
   });
 }

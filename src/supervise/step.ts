@@ -137,7 +137,7 @@ function drain(draft: Draft, worker: Worker, how: 'graceful' | 'quick', reason: 
 function fillSlots(draft: Draft): void {
   const { state, now } = draft;
   for (let slot = 0; slot < state.goal.workers; slot++) {
-    if (state.servedGeneration === 0 && state.workers.some(fillsSlot)) return;
+    if (state.servedGeneration === 0 && state.workers.some((worker) => fillsSlot(worker) || worker.failed)) return;
     if (state.workers.some((worker) => worker.slot === slot && fillsSlot(worker))) continue;
     if ((state.failures[slot]?.retryAt ?? 0) > now) continue;
     const id = state.nextId++;

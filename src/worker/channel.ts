@@ -56,6 +56,6 @@ export function limitApplicationSend(onReady: () => void): void {
 function passes(message: unknown): boolean {
   if (typeof message !== 'object' || message === null) return false;
   const { cmd, type } = message as { cmd?: unknown; type?: unknown };
-  if (typeof cmd === 'string') return cmd.startsWith('NODE_');
+  if (typeof cmd === 'string') return cmd.startsWith('NODE_') && cmd !== CMD;
   return typeof type === 'string' && type.startsWith('prom-client:');
 }

@@ -145,8 +145,14 @@ export class Listeners {
   #listen(server: Server, query: Query, done: (errno: number, handle: FauxHandle) => void): void {
     const port = query.port ?? 0;
     this.#yieldMain(server, port);
-    const main = this.#isMain(server, port);
-    const answer = main && this.#boot!.explicit.length > 0 ? this.#boot!.explicit : this.#find(server, query, port);
+    const explicit = this.#boot?.explicit ?? [];
+    let main = this.#isMain(server, port);
+    let answer = main && explicit.length > 0 ? explicit : this.#find(server, query, port);
+    if (typeof answer === 'number' && explicit.length > 0 && this.#mayBecomeMain(server)) {
+      // Its own port is taken, but it will not need it if no other listener turns out to be the main one.
+      main = true;
+      answer = explicit;
+    }
     if (typeof answer === 'number') return failLater(server, answer, query);
     const listening = new Listening(server, port, answer, {
       closed: (closed) => this.#closed(closed),
@@ -178,6 +184,10 @@ export class Listeners {
     this.#main = undefined;
     const given = main.yield();
     if (given !== this.#boot!.explicit) for (const { id } of given) void send({ type: 'closed', listener: id });
+  }
+
+  #mayBecomeMain(server: Server): boolean {
+    return !this.#main && this.#entryStarted && isHttp(server);
   }
 
   #isMain(server: Server, port: number): boolean {

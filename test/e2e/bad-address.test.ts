@@ -152,16 +152,34 @@ test('a live pid file: exit 1, and the other instance is untouched', async () =>
   expect((await first.get()).status).toBe(200);
 });
 
-test('a stale pid file is replaced: of a dead process, of one that is no tsgun, or no number at all', async () => {
+test('a stale pid file is replaced: of a dead process, of one that is no tsgun, or empty', async () => {
   let dead = 4_000_000;
   while (alive(dead)) dead++;
-  for (const content of [`${dead}\n`, `${process.pid}\n`, 'scribble']) {
+  for (const content of [`${dead}\n`, `${process.pid}\n`, '']) {
     const path = join(tempDir(), 'a.pid');
     writeFileSync(path, content);
     const tsgun = await startTsgun(['app.js', '-b', '127.0.0.1:0', '--pid', path], { cwd: tempApp(hello) }).ready();
     expect(readFileSync(path, 'utf8')).toBe(`${tsgun.pid}\n`);
     expect((await tsgun.stop()).code).toBe(0);
   }
+});
+
+test('a file that is no pid file is neither overwritten nor removed', async () => {
+  const path = join(tempDir(), 'notes.txt');
+  writeFileSync(path, 'not to be lost');
+  const tsgun = startTsgun(['app.js', '-b', '127.0.0.1:0', '--pid', path], { cwd: tempApp(hello) });
+  expect((await tsgun.exit).code).toBe(1);
+  expect(tsgun.stderr()).toMatch(/notes\.txt is no pid file/);
+  expect(readFileSync(path, 'utf8')).toBe('not to be lost');
+});
+
+test.for([
+  ['127.0.0.1:39007', '127.0.0.1:39007'],
+  ['*:39008', '0.0.0.0:39008'],
+])('%s and %s: refused before anything is bound', async ([one, other]) => {
+  const tsgun = startTsgun(['app.js', '-b', one!, '-b', other!], { cwd: tempApp(hello) });
+  expect((await tsgun.exit).code).toBe(1);
+  expect(tsgun.stderr()).toMatch(/^tsgun: cannot bind .*(twice|beside)/);
 });
 
 test('a pid file that has become somebody else’s is not removed at the end', async () => {

@@ -1,4 +1,7 @@
 /** What can go wrong while it serves. The master survives all of it, says why, and leaves nothing behind. */
+import { once } from 'node:events';
+import { existsSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
@@ -179,4 +182,75 @@ test('a stopped worker does not keep the master from ending', async () => {
   expect((await tsgun.exit).code).toBe(0);
   expect(Date.now() - start).toBeLessThan(8000);
   expect(tsgun.records('kill')).toHaveLength(1);
+});
+
+test('a program that closes its server on its way out closes no socket: who connects waits for the next worker', async () => {
+  const program = `const s = require('node:http').createServer((q, r) => r.end(String(process.pid)));
+    process.on('SIGTERM', () => s.close(() => setTimeout(() => process.exit(0), 700)));
+    s.listen(0, '127.0.0.1');`;
+  const tsgun = await startTsgun(['app.js'], { cwd: tempApp(program) }).ready(1);
+  const [first] = tsgun.workers();
+  const since = tsgun.mark();
+  process.kill(first as number, 'SIGTERM');
+  await tsgun.waitFor('leaving', { since });
+  for (let i = 0; i < 20; i++) expect((await tsgun.get('/')).status).toBe(200);
+  expect(tsgun.records('listening')).toHaveLength(1);
+});
+
+test('what an application says to the master in its own words stops nobody', async () => {
+  const program = `module.exports = (q, r) => {
+    try { require('node:fs').writeSync(4, 'nonsense\\n'); } catch {}
+    process.send({ cmd: 'NODE_TSGUN', type: 'failed', failure: { code: 'none' } });
+    r.end('ok');
+  };`;
+  const tsgun = await startTsgun(['app.js', ...local], { cwd: tempApp(program) }).ready(1);
+  for (let i = 0; i < 3; i++) expect((await tsgun.get('/')).status).toBe(200);
+  expect(tsgun.records('exited')).toHaveLength(0);
+  expect((await tsgun.stop()).code).toBe(0);
+});
+
+test('an error that a hook leaves to nobody is logged, and stops nobody', async () => {
+  const cwd = tempApp(hello);
+  writeFileSync(
+    join(cwd, 'tsgun.config.mjs'),
+    'export default { whenReady() { setTimeout(() => { throw new Error("of a hook") }, 5); } }',
+  );
+  const tsgun = await startTsgun(['app.js', ...local], { cwd }).ready(1);
+  await tsgun.waitFor(/left an error to nobody/);
+  expect((await tsgun.get('/')).status).toBe(200);
+  expect((await tsgun.stop()).code).toBe(0);
+});
+
+test('SIGTERM during onStarting ends it in order: exit 0, no pid file left, onExit called', async () => {
+  const cwd = tempApp(hello);
+  writeFileSync(
+    join(cwd, 'tsgun.config.mjs'),
+    `export default {
+      async onStarting(master) { console.error('starting'); await new Promise((resolve) => setTimeout(resolve, 3000)); },
+      onExit() { console.error('exit hook'); },
+    }`,
+  );
+  const pid = join(cwd, 'a.pid');
+  const tsgun = startTsgun(['app.js', ...local, '--pid', pid], { cwd });
+  await tsgun.waitFor(/starting/);
+  tsgun.signal('SIGTERM');
+  expect((await tsgun.exit).code).toBe(0);
+  expect(tsgun.stderr()).toMatch(/exit hook/);
+  expect(existsSync(pid)).toBe(false);
+});
+
+test('PORT for a program with a hard-coded port that somebody else holds: it gets PORT all the same', async () => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as { port: number };
+  const program = `require('node:http').createServer((q, r) => r.end('ok')).listen(${port}, '127.0.0.1')`;
+  const tsgun = await startTsgun(['app.js'], { cwd: tempApp(program), env: { PORT: '0' } }).ready(1);
+  expect((await tsgun.get('/')).status).toBe(200);
+  taken.close();
+});
+
+test('an application that never loads is started once', async () => {
+  const tsgun = startTsgun(['app.js', ...local, '--boot-timeout', '0.7'], { cwd: tempApp('for (;;);') });
+  expect((await tsgun.exit).code).toBe(3);
+  expect(tsgun.records('spawn')).toHaveLength(1);
 });

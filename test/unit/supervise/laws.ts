@@ -1,6 +1,5 @@
 /** What must hold at every step of every world. */
 import { isDeepStrictEqual } from 'node:util';
-import { expect } from 'vitest';
 import {
   type Command,
   fillsSlot,
@@ -25,94 +24,93 @@ export class Laws {
     this.#backoff = new BackoffBook(policy);
   }
 
+  /** @throws Error that names the law which this step breaks */
   readonly watch = (moment: Moment): void => {
-    this.#pure(moment);
-    this.#numbers(moment);
-    this.#nobodyForgotten(moment);
-    this.#wakes(moment);
-    for (const command of moment.step.commands) this.#command(command, moment);
-    this.#backoff.note(moment);
-    this.commands.push(...moment.step.commands);
+    try {
+      this.#pure(moment);
+      this.#numbers(moment);
+      this.#nobodyForgotten(moment);
+      for (const command of moment.step.commands) this.#command(command, moment);
+      this.#backoff.note(moment);
+      this.commands.push(...moment.step.commands);
+    } catch (error) {
+      throw new Error(`${(error as Error).message}, at ${JSON.stringify(moment, null, 1)}`);
+    }
   };
 
-  /** Plain JSON, the same each time, and silent when nothing is left to do. The states are frozen by the world. */
+  /** Plain JSON, the same each time, and silent when nothing is left to do. The world freezes what it passes in. */
   #pure({ before, event, now, step: { state, commands, wakeAt } }: Moment): void {
     const again = reconcile(state, now, this.#policy);
-    expect(again.commands, 'reconcile is silent the second time').toEqual([]);
-    expect(isDeepStrictEqual(again.state, state), 'the second reconcile changes nothing').toBe(true);
-    expect(isDeepStrictEqual(JSON.parse(JSON.stringify(state)), state), 'the state is plain JSON').toBe(true);
+    must(again.commands.length === 0, `reconcile commands nothing the second time (${again.commands[0]?.type})`);
+    must(isDeepStrictEqual(again.state, state), 'reconcile changes nothing the second time');
+    must(isDeepStrictEqual(JSON.parse(JSON.stringify(state)), state), 'the state is plain JSON');
     const twin = step(JSON.parse(JSON.stringify(before)) as State, event, now, this.#policy);
-    expect(isDeepStrictEqual(twin, { state, commands, wakeAt }), 'the same input gives the same output').toBe(true);
+    must(isDeepStrictEqual(twin, { state, commands, wakeAt }), 'the same input gives the same output');
   }
 
   #numbers({ before, step: { state } }: Moment): void {
     const { workers, goal } = state;
     const live = workers.filter(fillsSlot);
-    expect(goal.workers, 'there is always a worker wanted').toBeGreaterThanOrEqual(1);
-    expect(live.length, 'live workers stay within the goal').toBeLessThanOrEqual(goal.workers);
-    expect(new Set(live.map(({ slot }) => slot)).size, 'a slot is filled once').toBe(live.length);
-    if (state.servedGeneration === 0) expect(live.length, 'one canary goes first').toBeLessThanOrEqual(1);
-    expect(state.nextId).toBeGreaterThanOrEqual(before.nextId);
-    if (before.goal.stop) expect(state.goal.stop, 'a stop is never taken back').toBeDefined();
-    if (before.goal.stop?.how === 'quick') expect(state.goal.stop?.how, 'a quick stop stays quick').toBe('quick');
+    must(goal.workers >= 1, 'there is always a worker wanted');
+    must(live.length <= goal.workers, 'live workers stay within the goal');
+    must(new Set(live.map(({ slot }) => slot)).size === live.length, 'a slot is filled once');
+    must(state.servedGeneration > 0 || live.length <= 1, 'one canary goes first');
+    must(before.goal.stop === undefined || state.goal.stop !== undefined, 'a stop is never taken back');
+    must(before.goal.stop?.how !== 'quick' || state.goal.stop?.how === 'quick', 'a quick stop stays quick');
     for (const worker of workers) {
       const earlier = before.workers.find(({ id }) => id === worker.id);
-      if (earlier) expect(order(worker), 'a stage is never gone back').toBeGreaterThanOrEqual(order(earlier));
+      must(!earlier || rank(worker) >= rank(earlier), 'a stage is never gone back to');
+      must(worker.stage !== 'standby' || worker.listenOrdered === true, 'who stands by is told to listen');
+      must(worker.stage === 'serving' || worker.deadline !== null, `${worker.stage} has a limit`);
     }
   }
 
-  /** Each slot has a worker, or the reason why not: it backs off, waits for the canary, or for one that was killed. */
-  #nobodyForgotten({ now, step: { state } }: Moment): void {
-    for (const slot of emptySlots(state))
-      expect(state.failures[slot]?.retryAt, `slot ${slot} is empty, and nobody backs off`).toBeGreaterThan(now);
-    const listening = state.workers.filter(({ stage }) => stage === 'standby').map((worker) => worker.listenOrdered);
-    expect(listening.every(Boolean), 'who stands by is told to listen').toBe(true);
-  }
-
-  #wakes({ now, step: { state, wakeAt } }: Moment): void {
-    if (state.halted) return expect(wakeAt, 'nothing is to come').toBeNull();
-    const deadlines = state.workers.flatMap(({ deadline }) => deadline ?? []);
-    for (const worker of state.workers.filter(({ stage }) => stage !== 'serving'))
-      expect(worker.deadline, `${worker.stage} has a limit`).not.toBeNull();
-    for (const deadline of deadlines) {
-      expect(wakeAt, 'the deadline is not slept through').not.toBeNull();
-      expect(wakeAt!).toBeLessThanOrEqual(deadline);
-    }
-    if (wakeAt !== null) expect(wakeAt, 'the timer does not spin').toBeGreaterThan(now);
+  /** An empty slot backs off, and the master wakes up for it and for every deadline. */
+  #nobodyForgotten({ now, step: { state, wakeAt } }: Moment): void {
+    if (state.halted) return must(wakeAt === null, 'after the halt there is nothing to wake up for');
+    must(wakeAt === null || wakeAt > now, 'the timer does not spin');
+    for (const { deadline } of state.workers)
+      must(deadline === null || (wakeAt !== null && wakeAt <= deadline), 'no deadline is slept through');
     for (const slot of emptySlots(state)) {
-      expect(wakeAt, `slot ${slot} is thought of`).not.toBeNull();
-      expect(wakeAt!).toBeLessThanOrEqual(state.failures[slot]!.retryAt);
+      const retryAt = state.failures[slot]?.retryAt ?? 0;
+      must(retryAt > now, `slot ${slot} is empty only while it backs off`);
+      must(wakeAt !== null && wakeAt <= retryAt, `the next try in slot ${slot} is not slept through`);
     }
   }
 
   #command(command: Command, { now, event, before, step: { state }, alive }: Moment): void {
-    expect(before.halted, 'the halt is the last command').toBe(false);
+    must(!before.halted, 'the halt is the last command');
     if (command.type === 'halt') {
-      expect(alive.size, 'nobody is alive at the halt').toBe(0);
-      expect(state.goal.stop).toMatchObject({ exitCode: command.exitCode, reason: command.reason });
-      return;
+      const { stop } = state.goal;
+      must(alive.size === 0, 'nobody is alive at the halt');
+      return must(
+        stop?.exitCode === command.exitCode && stop.reason === command.reason,
+        'a halt ends as its stop demands',
+      );
     }
     if (command.type === 'spawn') {
-      expect(state.goal.stop, 'nobody is spawned for a stop').toBeUndefined();
-      expect(command.id, 'an id is never used again').toBeGreaterThanOrEqual(before.nextId);
-      expect(state.failures[command.slot]?.retryAt ?? 0, 'backoff is respected').toBeLessThanOrEqual(now);
-      this.#backoff.checkSpawn(command.slot, now);
-      return;
+      must(state.goal.stop === undefined, 'nobody is spawned during a stop');
+      must(command.id >= before.nextId && command.id < state.nextId, 'an id is never used again');
+      must((state.failures[command.slot]?.retryAt ?? 0) <= now, 'nobody is spawned before retryAt');
+      return this.#backoff.checkSpawn(command.slot, now);
     }
-    expect(alive.has(command.id), `${command.type} is told to somebody`).toBe(true);
-    const was = before.workers.find(({ id }) => id === command.id)!;
-    const worker = state.workers.find(({ id }) => id === command.id)!;
-    if (command.type === 'listen') expect(was.listenOrdered, 'it is told to listen once').toBeUndefined();
-    if (command.type === 'drain') expect(maySend(worker, state), `worker ${worker.id} is needed`).toBe(true);
+    const was = before.workers.find(({ id }) => id === command.id);
+    const worker = state.workers.find(({ id }) => id === command.id);
+    if (!alive.has(command.id) || !was || !worker) throw new Error(`${command.type} is told to nobody`);
+    if (command.type === 'listen') must(was.listenOrdered === undefined, 'it is told to listen once');
+    if (command.type === 'drain') must(mayBeSent(worker, state), 'a needed worker is never told to leave');
     if (command.type === 'kill') {
       const postponed = event.type === 'tick' && event.lateMs > LATE_MS && was.stage !== 'killed' ? event.lateMs : 0;
-      expect(was.deadline, 'only who has a limit is killed').not.toBeNull();
-      expect(was.deadline! + postponed, 'only who is overdue is killed').toBeLessThanOrEqual(now);
+      must(was.deadline !== null && was.deadline + postponed <= now, 'only who is overdue is killed');
     }
   }
 }
 
-/** Slots that have a worker to come: not those behind the canary, nor those whose worker was killed and is not dead yet. */
+function must(holds: boolean, law: string): void {
+  if (!holds) throw new Error(`broken law: ${law}`);
+}
+
+/** Slots that nobody fills, but those behind the canary and those whose worker was killed and has not died yet. */
 function emptySlots(state: State): number[] {
   const held = (worker: Worker): boolean => fillsSlot(worker) || worker.stage === 'killed';
   if (state.goal.stop || (state.servedGeneration === 0 && state.workers.some(held))) return [];
@@ -120,8 +118,8 @@ function emptySlots(state: State): number[] {
   return slots.filter((slot) => !state.workers.some((worker) => worker.slot === slot && held(worker)));
 }
 
-/** Who may be told to leave: all at a stop, who is too many, who was replaced. */
-function maySend(worker: Worker, state: State): boolean {
+/** All at a stop, who is one too many, and who was replaced. */
+function mayBeSent(worker: Worker, state: State): boolean {
   if (state.goal.stop || worker.slot >= state.goal.workers) return true;
   const replaced = state.workers.some(
     (other) => other !== worker && other.slot === worker.slot && other.stage === 'serving' && fillsSlot(other),
@@ -129,10 +127,10 @@ function maySend(worker: Worker, state: State): boolean {
   return worker.retiring !== undefined && replaced;
 }
 
-const stages = ['booting', 'standby', 'serving', 'draining', 'aborting', 'killed'] as const;
-const order = (worker: Worker): number => stages.indexOf(worker.stage);
+const rank = ({ stage }: Worker): number =>
+  ['booting', 'standby', 'serving', 'draining', 'aborting', 'killed'].indexOf(stage);
 
-/** Keeps count of the deaths nobody asked for, by itself: from what was said to and by the workers alone. */
+/** Keeps count of the deaths nobody asked for by itself: from what was said to and by the workers alone. */
 class BackoffBook {
   readonly #policy: Policy;
   readonly #slots = new Map<number, { count: number; diedAt: number }>();
@@ -148,7 +146,7 @@ class BackoffBook {
     if (!row || row.count < 2) return;
     const { backoffBaseMs, backoffCapMs } = this.#policy;
     const full = Math.min(backoffCapMs, backoffBaseMs * 2 ** (row.count - 2));
-    expect(now - row.diedAt, `slot ${slot} waits after ${row.count} failures`).toBeGreaterThanOrEqual(full / 2 - 1);
+    must(now - row.diedAt >= full / 2 - 1, `slot ${slot} waits after ${row.count} failures in a row`);
   }
 
   note({ now, event, before, step: { state, commands } }: Moment): void {
@@ -160,8 +158,8 @@ class BackoffBook {
   }
 
   #died(worker: Worker, now: number): void {
-    const served = worker.servingAt === undefined ? 0 : now - worker.servingAt;
-    if (served >= this.#policy.stableMs) this.#slots.delete(worker.slot);
+    const servedMs = worker.servingAt === undefined ? 0 : now - worker.servingAt;
+    if (servedMs >= this.#policy.stableMs) this.#slots.delete(worker.slot);
     if (this.#leaving.has(worker.id)) return;
     const count = (this.#slots.get(worker.slot)?.count ?? 0) + 1;
     this.#slots.set(worker.slot, { count, diedAt: now });

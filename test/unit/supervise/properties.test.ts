@@ -24,11 +24,11 @@ const policies: fc.Arbitrary<Policy> = fc.record({
 
 const fates: fc.Arbitrary<Fate> = fc.record({
   load: fc.constantFrom('well', 'well', 'well', 'well', 'failed', 'mute', 'gone', 'stuck', 'absent', 'leaves'),
-  loadMs: fc.integer({ min: 20, max: 6000 }),
+  loadMs: fc.integer({ min: 200, max: 6000 }),
   serve: fc.constantFrom('well', 'well', 'well', 'well', 'gone', 'stuck'),
   serveMs: fc.integer({ min: 0, max: 50 }),
   life: fc.constantFrom('long', 'gone', 'leaves', 'retires'),
-  lifeMs: fc.integer({ min: 1, max: 40_000 }),
+  lifeMs: fc.integer({ min: 100, max: 40_000 }),
   leaveMs: fc.option(fc.integer({ min: 0, max: 40_000 })),
   kills: fc.integer({ min: 1, max: 3 }),
   dieMs: fc.integer({ min: 0, max: 3000 }),
