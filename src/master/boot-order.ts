@@ -9,7 +9,7 @@ export function bootOrder(
   { config, explicitBind, childEnv, sources, argv }: Resolved,
   name: string,
   explicit: ListenerInfo[],
-  worker: Pick<Boot, 'id' | 'slot' | 'generation'>,
+  worker: Pick<Boot, 'id' | 'slot' | 'generation' | 'primes'>,
 ): Boot {
   const appPort = config.appPort ?? (explicitBind && childEnv.PORT ? Number(childEnv.PORT) : undefined);
   return {

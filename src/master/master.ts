@@ -119,14 +119,16 @@ export class Master implements Shell {
       exited: (code, signal, detail) => this.#exited(id, code, signal, detail),
     });
     this.#workers.set(id, worker);
-    this.#prime(worker);
-    worker.send(bootOrder(this.#resolved, this.name, this.listeners.explicit, { id, slot, generation }));
+    const unprimed = this.listeners.takeUnprimed();
+    const facts = { id, slot, generation, primes: unprimed.length };
+    worker.send(bootOrder(this.#resolved, this.name, this.listeners.explicit, facts));
+    this.#prime(worker, unprimed);
   }
 
   /** Sends the sockets that do not listen yet, for the worker to make them. */
-  #prime(worker: WorkerProcess): void {
+  #prime(worker: WorkerProcess, unprimed = this.listeners.takeUnprimed()): void {
     const { backlog } = this.#resolved.config;
-    for (const { id, handle } of this.listeners.takeUnprimed()) {
+    for (const { id, handle } of unprimed) {
       worker.send({ type: 'prime', listener: id, backlog }, handle);
     }
   }

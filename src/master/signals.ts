@@ -15,8 +15,10 @@ const withoutMeaning = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
 /** Makes events of signals. */
 export function takeSignals(post: (event: Event) => void, ignore: (signal: string) => void): void {
   const take = (signal: string, handle: () => void): void => {
-    process.removeAllListeners(signal); // those of the entry
+    const earlier = process.listeners(signal as NodeJS.Signals);
     process.on(signal, handle);
+    // Not before: without any listener, a signal that is on its way would be lost.
+    for (const listener of earlier) process.removeListener(signal, listener);
   };
   for (const [signal, event] of Object.entries(meanings)) take(signal, () => post(event));
   for (const signal of withoutMeaning) take(signal, () => ignore(signal));

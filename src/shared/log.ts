@@ -2,7 +2,7 @@
  * The master's log: pino on a SonicBoom of our own, asynchronous and bounded. A reader of stderr that stops reading must
  * stop nobody, so lines that do not fit are dropped and counted; pino's default destination would block the master.
  */
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { Logger } from 'pino';
 import type SonicBoom from 'sonic-boom';
 import { logTexter } from './log-text.ts';
@@ -113,6 +113,8 @@ export class Log {
  */
 function nonBlockingStderr(): number {
   try {
+    // A file never blocks, and a description of its own would write from the file's beginning, over what others wrote.
+    if (fstatSync(STDERR).isFile()) return STDERR;
     return openSync(`/proc/self/fd/${STDERR}`, NON_BLOCKING_APPEND);
   } catch {
     return STDERR;

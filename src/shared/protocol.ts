@@ -36,6 +36,8 @@ export interface Boot {
   id: number;
   slot: number;
   generation: number;
+  /** How many 'prime' orders follow. It comes before them, since a message behind a handle waits for the handle's receipt. */
+  primes: number;
   app: AppSpec;
   /** What follows `--` on the command line: the application's process.argv from index 2. */
   argv: string[];

@@ -26,6 +26,8 @@ export interface ListeningEvents {
 export class Listening {
   readonly server: Server;
   readonly requestedPort: number;
+  /** It is an instrumentation's, which was there before the application. */
+  preloaded = false;
   /** The sockets that lead here; several explicit binds all lead to the main server. */
   listeners: ListenerInfo[];
   readonly faux: FauxHandle;

@@ -18,7 +18,6 @@ import { ask } from './question.ts';
 
 /** Node's serverQuery. addressType is a number for TCP (4, 6) and paths (-1), a string for UDP. */
 interface Query extends Asked {
-  fd?: number | null;
   flags?: number;
 }
 
@@ -29,6 +28,8 @@ const { EADDRINUSE, EINVAL } = constants.errno;
 /** Overrides cluster's way of listening for this process. One of it per worker. */
 export class Listeners {
   readonly #open = new Set<Listening>();
+  /** What an instrumentation asks for before the master has said anything. */
+  readonly #early: (() => void)[] = [];
   /** How often this worker has asked for port 0 of an address: all workers that ask in the same order share the sockets. */
   readonly #portZeros = new Map<string, number>();
   #boot: Boot | undefined;
@@ -52,13 +53,15 @@ export class Listeners {
     own._getServer = (server, query, done) => {
       // dgram asks here, too.
       if (typeof query.addressType === 'string') original.call(cluster, server, query, done);
-      else this.#listen(server, query, done);
+      else if (this.#boot) this.#listen(server, query, done);
+      else this.#early.push(() => this.#listen(server, query, done));
     };
     shareExclusive();
   }
 
   configure(boot: Boot): void {
     this.#boot = boot;
+    for (const listen of this.#early.splice(0)) listen();
   }
 
   /** From now on a server that listens is the application's, not an instrumentation's. */
@@ -80,8 +83,13 @@ export class Listeners {
     return [...this.#open];
   }
 
+  /** Those of the application. */
+  get own(): readonly Listening[] {
+    return this.open.filter(({ preloaded }) => !preloaded);
+  }
+
   get httpListens(): boolean {
-    return this.open.some(({ server }) => isHttp(server));
+    return this.own.some(({ server }) => isHttp(server));
   }
 
   get holdsLoopOpen(): boolean {
@@ -95,7 +103,7 @@ export class Listeners {
   settleMain(): void {
     const { explicit } = this.#boot!;
     if (this.#main || explicit.length === 0) return;
-    const first = this.open.find(({ server }) => isHttp(server)) ?? this.open[0];
+    const first = this.own.find(({ server }) => isHttp(server)) ?? this.own[0];
     if (!first) return;
     for (const { id } of first.listeners) void send({ type: 'closed', listener: id });
     first.listeners = explicit;
@@ -145,7 +153,7 @@ export class Listeners {
   #listen(server: Server, query: Query, done: (errno: number, handle: FauxHandle) => void): void {
     const port = query.port ?? 0;
     this.#yieldMain(server, port);
-    const explicit = this.#boot?.explicit ?? [];
+    const { explicit } = this.#boot!;
     let main = this.#isMain(server, port);
     let answer = main && explicit.length > 0 ? explicit : this.#find(server, query, port);
     if (typeof answer === 'number' && explicit.length > 0 && this.#mayBecomeMain(server)) {
@@ -158,6 +166,7 @@ export class Listeners {
       closed: (closed) => this.#closed(closed),
       changed: () => this.onChange?.(),
     });
+    listening.preloaded = !this.#entryStarted;
     this.#open.add(listening);
     if (main) this.#main = listening;
     if (main && this.#adopting) this.#adopted = listening;
@@ -200,15 +209,14 @@ export class Listeners {
 
   /** The socket for what was asked, or a negative error number. */
   #find(server: Server, query: Query, port: number): ListenerInfo[] | number {
-    if (this.#boot === undefined) return -EINVAL;
     // Frameworks that listen on every address of localhost ask for the main server's port again: that would be a door
     // beside the one that was bound explicitly (Fastify, whose main server sits on a unix socket, asks for port 0).
-    const bound = this.#main && this.#main.listeners === this.#boot.explicit;
+    const bound = this.#main && this.#main.listeners === this.#boot!.explicit;
     if (bound && isHttp(server) && this.#isEcho(port, query)) return -EADDRINUSE;
     const { fd } = query;
     if (fd != null && fd >= 0) {
       // A worker's own descriptors are something else: 3 is its channel.
-      const inherited = this.#boot.explicit.find((listener) => listener.fd === fd);
+      const inherited = this.#boot!.explicit.find((listener) => listener.fd === fd);
       return inherited ? [inherited] : -EINVAL;
     }
     const answer: Answer = ask({

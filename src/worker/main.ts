@@ -20,6 +20,8 @@ const worker: Drainable = {
 };
 
 let boot: Boot | undefined;
+let primed = 0;
+let loading = false;
 let settled: Loaded | undefined;
 let unguard: (() => void) | undefined;
 let saidReady = false;
@@ -46,9 +48,12 @@ listeners.onChange = keepLoopOpen;
 onOrder((order, handle) => {
   switch (order.type) {
     case 'prime':
-      return void prime(order, handle!);
+      void prime(order, handle!);
+      primed++;
+      return loadWhenPrimed();
     case 'boot':
-      return void load(order);
+      boot = order;
+      return loadWhenPrimed();
     case 'listen':
       return void listeners.accept().then(() => send({ type: 'serving' }));
     case 'handle':
@@ -58,6 +63,14 @@ onOrder((order, handle) => {
       return drain(order, worker);
   }
 });
+
+/** Nothing is loaded before the sockets listen: a conflict shows first, and connections wait from then on. */
+function loadWhenPrimed(): void {
+  if (boot && !loading && primed >= boot.primes) {
+    loading = true;
+    void load(boot);
+  }
+}
 
 /** Puts the master's socket into LISTEN for good without accepting on it: from then on connections wait in the kernel. */
 function prime(
@@ -70,7 +83,6 @@ function prime(
 }
 
 async function load(order: Boot): Promise<void> {
-  boot = order;
   process.title = order.title;
   listeners.configure(order);
   // cluster keeps the channel open, and with it a program that never listens; until it does, let it end.
@@ -109,7 +121,7 @@ function guard(): () => void {
 /** Loaded: the module has settled, and it listens (and a turn of the loop has passed) or says that it is ready. */
 function reportLoaded(): void {
   if (loaded || !settled || !boot) return;
-  if (boot.ready === 'message' ? !saidReady : listeners.open.length === 0) return;
+  if (boot.ready === 'message' ? !saidReady : listeners.own.length === 0) return;
   loaded = true;
   unguard?.();
   listeners.settleMain();

@@ -1,6 +1,7 @@
 /** What can go wrong while it serves. The master survives all of it, says why, and leaves nothing behind. */
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,7 +10,7 @@ import { hello, slow } from '../helpers/apps.ts';
 import { get, openKeepAlive } from '../helpers/http.ts';
 import { alive, portListens, until, waitGone } from '../helpers/proc.ts';
 import { tempApp, tempDir } from '../helpers/temp.ts';
-import { startTsgun } from '../helpers/tsgun.ts';
+import { program, startTsgun, testNode } from '../helpers/tsgun.ts';
 
 const local = ['-b', '127.0.0.1:0'];
 
@@ -185,10 +186,10 @@ test('a stopped worker does not keep the master from ending', async () => {
 });
 
 test('a program that closes its server on its way out closes no socket: who connects waits for the next worker', async () => {
-  const program = `const s = require('node:http').createServer((q, r) => r.end(String(process.pid)));
+  const source = `const s = require('node:http').createServer((q, r) => r.end(String(process.pid)));
     process.on('SIGTERM', () => s.close(() => setTimeout(() => process.exit(0), 700)));
     s.listen(0, '127.0.0.1');`;
-  const tsgun = await startTsgun(['app.js'], { cwd: tempApp(program) }).ready(1);
+  const tsgun = await startTsgun(['app.js'], { cwd: tempApp(source) }).ready(1);
   const [first] = tsgun.workers();
   const since = tsgun.mark();
   process.kill(first as number, 'SIGTERM');
@@ -198,12 +199,12 @@ test('a program that closes its server on its way out closes no socket: who conn
 });
 
 test('what an application says to the master in its own words stops nobody', async () => {
-  const program = `module.exports = (q, r) => {
+  const source = `module.exports = (q, r) => {
     try { require('node:fs').writeSync(4, 'nonsense\\n'); } catch {}
     process.send({ cmd: 'NODE_TSGUN', type: 'failed', failure: { code: 'none' } });
     r.end('ok');
   };`;
-  const tsgun = await startTsgun(['app.js', ...local], { cwd: tempApp(program) }).ready(1);
+  const tsgun = await startTsgun(['app.js', ...local], { cwd: tempApp(source) }).ready(1);
   for (let i = 0; i < 3; i++) expect((await tsgun.get('/')).status).toBe(200);
   expect(tsgun.records('exited')).toHaveLength(0);
   expect((await tsgun.stop()).code).toBe(0);
@@ -243,8 +244,8 @@ test('PORT for a program with a hard-coded port that somebody else holds: it get
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');
   const { port } = taken.address() as { port: number };
-  const program = `require('node:http').createServer((q, r) => r.end('ok')).listen(${port}, '127.0.0.1')`;
-  const tsgun = await startTsgun(['app.js'], { cwd: tempApp(program), env: { PORT: '0' } }).ready(1);
+  const source = `require('node:http').createServer((q, r) => r.end('ok')).listen(${port}, '127.0.0.1')`;
+  const tsgun = await startTsgun(['app.js'], { cwd: tempApp(source), env: { PORT: '0' } }).ready(1);
   expect((await tsgun.get('/')).status).toBe(200);
   taken.close();
 });
@@ -253,4 +254,17 @@ test('an application that never loads is started once', async () => {
   const tsgun = startTsgun(['app.js', ...local, '--boot-timeout', '0.7'], { cwd: tempApp('for (;;);') });
   expect((await tsgun.exit).code).toBe(3);
   expect(tsgun.records('spawn')).toHaveLength(1);
+});
+
+test('standard output and standard error in one file: nothing is overwritten', async () => {
+  const cwd = tempApp("console.log('from the application'); module.exports = (q, r) => r.end('ok');");
+  const path = join(cwd, 'both.log');
+  const command = `exec "$0" "$1" app.js -b 127.0.0.1:0 -w 2 >${path} 2>&1`;
+  const child = spawn('sh', ['-c', command, testNode, program], { cwd, stdio: 'ignore' });
+  const text = () => (existsSync(path) ? readFileSync(path, 'utf8') : '');
+  await until(async () => text().split('"event":"serving"').length === 3, 'both workers should serve', 15_000);
+  child.kill('SIGTERM');
+  await once(child, 'exit');
+  expect(text().match(/from the application/g)).toHaveLength(2);
+  for (const event of ['start', 'listening', 'ready', 'halt']) expect(text()).toContain(`"event":"${event}"`);
 });

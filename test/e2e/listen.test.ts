@@ -110,45 +110,42 @@ test('listen(0) twice gives two ports, which the workers share', async () => {
   await allAnswer(tsgun, `127.0.0.1:${first[1]}`, 'two');
 });
 
-const bareError = (port: number) => ({
-  code: 'EADDRINUSE',
-  errno: -98,
-  syscall: 'listen',
-  address: '127.0.0.1',
-  port,
-  message: `listen EADDRINUSE: address already in use 127.0.0.1:${port}`,
-});
-const sayError = `(error) => say({ ...error, message: error.message })`;
+const sayError = `({ message, ...rest }) => say(message, rest)`;
 
-test('the same port twice in one program: EADDRINUSE, as in bare Node', async () => {
+test('the same port twice in one program: the error of bare Node', async () => {
   const port = await freePort();
-  const tsgun = await started(
-    startProgram(
-      `const first = http.createServer(answer('first')).listen(${port}, '127.0.0.1');
-       const second = http.createServer(answer('second')).on('error', ${sayError}).listen(${port}, '127.0.0.1');
-       setImmediate(() => setImmediate(() => say(first.listening, second.listening, second.address())));`,
-      ['-w', '2'],
-    ),
-  );
+  const source = `const first = http.createServer(answer('first')).listen(${port}, '127.0.0.1');
+    const second = http.createServer(answer('second')).on('error', ${sayError}).listen(${port}, '127.0.0.1');
+    setTimeout(() => say(first.listening, second.listening, second.address()), 100);`;
+  const bare = runBare(source);
+  expect(bare).toHaveLength(2);
+  const tsgun = await started(startProgram(source, ['-w', '2']));
   await until(() => said(tsgun).length === 4, 'four lines');
-  const expected = [[bareError(port)], [true, false, null]];
-  expect(said(tsgun)).toEqual([...expected, ...expected]);
+  expect(said(tsgun)).toEqual(expect.arrayContaining(bare));
+  expect(
+    said(tsgun)
+      .map((line) => JSON.stringify(line))
+      .sort(),
+  ).toEqual([...bare, ...bare].map((line) => JSON.stringify(line)).sort());
   await allAnswer(tsgun, tsgun.address, 'first');
 });
 
-test('a port that somebody else has: the error on the server of the application is that of bare Node', async () => {
-  const other = createServer().listen(0, '127.0.0.1');
-  await once(other, 'listening');
-  const { port } = other.address() as { port: number };
-  const tsgun = startProgram(
-    `http.createServer(answer('main')).listen(0, '127.0.0.1');
-     const taken = http.createServer().on('error', ${sayError}).listen(${port}, '127.0.0.1');`,
-  );
-  await started(tsgun, 1);
-  await until(() => said(tsgun).length === 1, 'the error');
-  expect(said(tsgun)).toEqual([[bareError(port)]]);
-  other.close();
-});
+test.for(['PORT', "PORT, '127.0.0.1'"])(
+  'listen(%s) on a port of somebody else: the error of bare Node',
+  async (listen) => {
+    const other = createServer().listen(0);
+    await once(other, 'listening');
+    const { port } = other.address() as { port: number };
+    const source = `http.createServer(answer('main')).listen(0, '127.0.0.1');
+    http.createServer().on('error', ${sayError}).listen(${listen.replace('PORT', String(port))});`;
+    const bare = runBare(source);
+    expect(bare).toHaveLength(1);
+    const tsgun = await started(startProgram(source), 1);
+    await until(() => said(tsgun).length === 1, 'the error');
+    expect(said(tsgun)).toEqual(bare);
+    other.close();
+  },
+);
 
 test.for(['exclusive: true', 'reusePort: true'])('listen({ %s }) is shared by the workers', async (option) => {
   const port = await freePort();
@@ -162,16 +159,12 @@ test.for(['exclusive: true', 'reusePort: true'])('listen({ %s }) is shared by th
   await allAnswer(tsgun, tsgun.address, 'main');
 });
 
-test('listen({ fd }) of a descriptor that tsgun did not inherit is an error, not a random port', async () => {
-  const tsgun = await started(
-    startProgram(
-      `http.createServer(answer('main')).listen(0, '127.0.0.1');
-       http.createServer().on('error', ({ code, syscall }) => say(code, syscall)).listen({ fd: 3 });`,
-    ),
-    1,
-  );
+test('listen({ fd }) of a descriptor that is no socket: the error of bare Node, and no random port', async () => {
+  const source = `http.createServer(answer('main')).listen(0, '127.0.0.1');
+    http.createServer().on('error', ${sayError}).listen({ fd: 3 });`;
+  const tsgun = await started(startProgram(source), 1);
   await until(() => said(tsgun).length === 1, 'the error');
-  expect(said(tsgun)).toEqual([['EINVAL', 'listen']]);
+  expect(said(tsgun)).toEqual(runBare(source));
   expect(tsgun.addresses()).toHaveLength(1);
 });
 
@@ -212,7 +205,6 @@ test('a search for a free port (listen(0), close, listen on that port) finds one
   );
   await until(() => said(tsgun).length === 4, 'four lines');
   const ports = said(tsgun).map((line) => line.at(-1));
-  expect(new Set(ports.filter((_, index) => said(tsgun)[index]?.[0] === 'again')).size).toBe(2);
   await sleep(100); // a message that is late must not close it
   for (const port of new Set(ports)) expect((await get(`127.0.0.1:${port}`)).status).toBe(200);
 });

@@ -47,8 +47,12 @@ test('TERM to the group, under load: every request that was taken is answered', 
   tsgun.signalGroup('SIGTERM');
   expect(await tsgun.exit).toEqual({ code: 0, signal: null });
   const { lost, lastOnes, examples } = await load.stop();
-  const { refused: _, ...taken } = lost; // who comes when the socket is closed already was never taken
-  expect(taken, examples.join('\n')).toEqual({ resetFresh: 0, resetKept: 0, cutBody: 0, timeout: 0, badStatus: 0 });
+  // Who comes when the socket is closed already is refused, and who stands in its queue at that moment is reset by the
+  // kernel: nobody can close a socket and accept from it at once. Neither was ever taken, so it is the first request of
+  // its connection that is lost, and of few: those that came in the last turn of the last worker.
+  const { refused: _, resetFresh, ...taken } = lost;
+  expect(taken, examples.join('\n')).toEqual({ resetKept: 0, cutBody: 0, timeout: 0, badStatus: 0 });
+  expect(resetFresh, examples.join('\n')).toBeLessThanOrEqual(2);
   expect(lastOnes).toBeGreaterThan(0);
   const exits = tsgun.records('exited');
   expect(exits.map(({ code, signal, level }) => ({ code, signal, level }))).toEqual(
