@@ -65,6 +65,7 @@ function recordServing(state: State, id: number, now: number): State {
 
 /** The worker says that it cannot become ready, and exits. Before anything ever served, that is the end of the start. */
 function recordFailed(state: State, event: Extract<Event, { type: 'failed' }>): State {
+  if (!state.workers.some((worker) => worker.id === event.id)) return state;
   const failed = change(state, event.id, (worker) => ({ ...worker, cause: worker.cause ?? event.reason }));
   return state.servedGeneration === 0 ? giveUp(failed, event.exitCode, event.reason) : failed;
 }
@@ -73,12 +74,19 @@ function recordExited(state: State, event: Extract<Event, { type: 'exited' }>, n
   const worker = state.workers.find((each) => each.id === event.id);
   if (!worker) return state;
   const without = { ...state, workers: state.workers.filter((each) => each !== worker) };
-  if (!isFailure(worker)) return without;
   const servedMs = worker.servingAt === undefined ? 0 : now - worker.servingAt;
+  if (worker.slot >= state.goal.workers) return without;
+  if (!isFailure(worker)) return servedMs >= policy.stableMs ? withoutFailures(without, worker.slot) : without;
   const unit = unitFrom(state.seed, worker.id);
   const slotFailures = afterFailure(state.failures[worker.slot], servedMs, now, unit, policy);
   const failed = { ...without, failures: { ...without.failures, [worker.slot]: slotFailures } };
   return state.servedGeneration === 0 ? giveUp(failed, BOOT_FAILED, 'the application failed to boot') : failed;
+}
+
+/** A worker that was stable ends the row of failures of its slot, also when it leaves in good order. */
+function withoutFailures(state: State, slot: number): State {
+  const { [slot]: _, ...failures } = state.failures;
+  return { ...state, failures };
 }
 
 /** A death that nobody asked for: it was to serve, or it was killed because it never came to. */

@@ -81,7 +81,7 @@ function stopAll(draft: Draft): void {
   const { goal, workers } = draft.state;
   const stop = goal.stop!;
   for (const worker of workers) {
-    const how = worker.stage === 'serving' ? stop.how : 'quick';
+    const how = mayHaveRequests(worker) ? stop.how : 'quick';
     if (worker.stage === 'draining' ? stop.how === 'quick' : isActive(worker)) {
       drain(draft, worker, how, stop.reason, draft.policy.lingerStopMs);
     }
@@ -111,7 +111,12 @@ function drainRetired(draft: Draft): void {
 
 /** As a stop of this one worker: what serves drains, what does not goes at once. */
 function leave(draft: Draft, worker: Worker, reason: string): void {
-  drain(draft, worker, worker.stage === 'serving' ? 'graceful' : 'quick', reason, draft.policy.lingerMs);
+  drain(draft, worker, mayHaveRequests(worker) ? 'graceful' : 'quick', reason, draft.policy.lingerMs);
+}
+
+/** A worker accepts as soon as it is told to listen; its word that it serves comes later. */
+function mayHaveRequests(worker: Worker): boolean {
+  return worker.stage === 'serving' || worker.listenOrdered === true;
 }
 
 function drain(draft: Draft, worker: Worker, how: 'graceful' | 'quick', reason: string, lingerMs: number): void {

@@ -29,9 +29,10 @@ export class Laws {
     try {
       this.#pure(moment);
       this.#numbers(moment);
+      this.#backoff.noteEvent(moment);
       this.#nobodyForgotten(moment);
       for (const command of moment.step.commands) this.#command(command, moment);
-      this.#backoff.note(moment);
+      this.#backoff.noteCommands(moment);
       this.commands.push(...moment.step.commands);
     } catch (error) {
       throw new Error(`${(error as Error).message}, at ${JSON.stringify(moment, null, 1)}`);
@@ -46,6 +47,9 @@ export class Laws {
     must(isDeepStrictEqual(JSON.parse(JSON.stringify(state)), state), 'the state is plain JSON');
     const twin = step(JSON.parse(JSON.stringify(before)) as State, event, now, this.#policy);
     must(isDeepStrictEqual(twin, { state, commands, wakeAt }), 'the same input gives the same output');
+    if (!('id' in event) || before.workers.some(({ id }) => id === event.id)) return;
+    const without = reconcile(before, now, this.#policy);
+    must(isDeepStrictEqual(without, { state, commands }), `"${event.type}" of nobody changes nothing`);
   }
 
   #numbers({ before, step: { state } }: Moment): void {
@@ -74,6 +78,7 @@ export class Laws {
     for (const slot of emptySlots(state)) {
       const retryAt = state.failures[slot]?.retryAt ?? 0;
       must(retryAt > now, `slot ${slot} is empty only while it backs off`);
+      must(retryAt <= this.#backoff.latestTry(slot), `slot ${slot} waits no longer than its failures in a row demand`);
       must(wakeAt !== null && wakeAt <= retryAt, `the next try in slot ${slot} is not slept through`);
     }
   }
@@ -98,7 +103,14 @@ export class Laws {
     const worker = state.workers.find(({ id }) => id === command.id);
     if (!alive.has(command.id) || !was || !worker) throw new Error(`${command.type} is told to nobody`);
     if (command.type === 'listen') must(was.listenOrdered === undefined, 'it is told to listen once');
-    if (command.type === 'drain') must(mayBeSent(worker, state), 'a needed worker is never told to leave');
+    if (command.type === 'drain') {
+      must(mayBeSent(worker, state), 'a needed worker is never told to leave');
+      const mayHaveRequests = was.stage === 'serving' || was.stage === 'draining' || was.listenOrdered === true;
+      must(
+        command.how === 'graceful' || state.goal.stop?.how === 'quick' || !mayHaveRequests,
+        'who may have requests finishes them, but for a quick stop',
+      );
+    }
     if (command.type === 'kill') {
       const postponed = event.type === 'tick' && event.lateMs > LATE_MS && was.stage !== 'killed' ? event.lateMs : 0;
       must(was.deadline !== null && was.deadline + postponed <= now, 'only who is overdue is killed');
@@ -110,12 +122,12 @@ function must(holds: boolean, law: string): void {
   if (!holds) throw new Error(`broken law: ${law}`);
 }
 
-/** Slots that nobody fills, but those behind the canary and those whose worker was killed and has not died yet. */
+/** Slots that nobody fills, but those behind a canary: one that was killed decides with its death what comes next. */
 function emptySlots(state: State): number[] {
-  const held = (worker: Worker): boolean => fillsSlot(worker) || worker.stage === 'killed';
-  if (state.goal.stop || (state.servedGeneration === 0 && state.workers.some(held))) return [];
+  const canary = (worker: Worker): boolean => fillsSlot(worker) || worker.failed === true;
+  if (state.goal.stop || (state.servedGeneration === 0 && state.workers.some(canary))) return [];
   const slots = Array.from({ length: state.goal.workers }, (_, slot) => slot);
-  return slots.filter((slot) => !state.workers.some((worker) => worker.slot === slot && held(worker)));
+  return slots.filter((slot) => !state.workers.some((worker) => worker.slot === slot && fillsSlot(worker)));
 }
 
 /** All at a stop, who is one too many, and who was replaced. */
@@ -143,18 +155,34 @@ class BackoffBook {
 
   checkSpawn(slot: number, now: number): void {
     const row = this.#slots.get(slot);
-    if (!row || row.count < 2) return;
-    const { backoffBaseMs, backoffCapMs } = this.#policy;
-    const full = Math.min(backoffCapMs, backoffBaseMs * 2 ** (row.count - 2));
-    must(now - row.diedAt >= full / 2 - 1, `slot ${slot} waits after ${row.count} failures in a row`);
+    if (!row) return;
+    must(
+      now - row.diedAt >= this.#fullMs(row.count) / 2 - 1,
+      `slot ${slot} waits after ${row.count} failures in a row`,
+    );
   }
 
-  note({ now, event, before, step: { state, commands } }: Moment): void {
+  latestTry(slot: number): number {
+    const row = this.#slots.get(slot);
+    return row ? row.diedAt + this.#fullMs(row.count) : 0;
+  }
+
+  /** None after the first failure, then doubling up to the cap; between half and all of it is waited. */
+  #fullMs(count: number): number {
+    const { backoffBaseMs, backoffCapMs } = this.#policy;
+    return count < 2 ? 0 : Math.min(backoffCapMs, backoffBaseMs * 2 ** (count - 2));
+  }
+
+  /** A death counts before what is commanded because of it. */
+  noteEvent({ now, event, before, step: { state } }: Moment): void {
     const worker = 'id' in event ? before.workers.find(({ id }) => id === event.id) : undefined;
     if (event.type === 'exited' && worker) this.#died(worker, now);
     if (event.type === 'leaving' && worker && isActive(worker)) this.#leaving.add(worker.id);
-    for (const command of commands) if (command.type === 'drain') this.#leaving.add(command.id);
     for (const slot of this.#slots.keys()) if (slot >= state.goal.workers) this.#slots.delete(slot);
+  }
+
+  noteCommands({ step: { commands } }: Moment): void {
+    for (const command of commands) if (command.type === 'drain') this.#leaving.add(command.id);
   }
 
   #died(worker: Worker, now: number): void {
