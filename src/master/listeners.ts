@@ -29,8 +29,6 @@ export interface Listener {
   unix?: UnixSocket;
   /** Workers in which servers listen on it, and how many: a close may be reported after the next listen() was answered. */
   users: Map<number, number>;
-  /** Connections have been accepted on it. */
-  accepted?: true;
 }
 
 export class Listeners {
@@ -102,17 +100,10 @@ export class Listeners {
     return answer;
   }
 
-  /** For a worker that is to accept on it. */
-  handleFor(id: number): BoundHandle | undefined {
-    const listener = this.#listeners.get(id);
-    if (listener) listener.accepted = true;
-    return listener?.handle;
-  }
-
   /**
-   * A worker's program closed its server. The last one takes a socket with it that was bound on demand and never served:
-   * programs that look for a free port bind it to see. One in service stays:
-   * the program may be on its way out, and its replacement will want it.
+   * A worker's program closed its server, but not the main one that served: the program may then be on its way out, and
+   * its replacement will want it. The last one takes a socket with it that was bound on demand: programs that look for a
+   * free port bind it to see.
    */
   closedBy(id: number, worker: number): void {
     const listener = this.#listeners.get(id);
@@ -120,7 +111,7 @@ export class Listeners {
     const left = (listener.users.get(worker) ?? 0) - 1;
     if (left > 0) listener.users.set(worker, left);
     else listener.users.delete(worker);
-    if (!listener.explicit && !listener.accepted && listener.users.size === 0) this.#close(listener);
+    if (!listener.explicit && listener.users.size === 0) this.#close(listener);
   }
 
   /** A worker's death closes nothing: its replacement will ask again. */
@@ -133,9 +124,15 @@ export class Listeners {
     this.#listeners.get(id)?.unix?.addMode((mode & 1 ? 0o444 : 0) | (mode & 2 ? 0o222 : 0));
   }
 
-  /** At the end of the master. */
+  /**
+   * When all workers are to leave. They accept what waits; that they find an end of it, the queue is cut short, except
+   * that of a socket which is somebody else's.
+   */
   closeAll(): void {
-    for (const listener of this.all) this.#close(listener);
+    for (const listener of this.all) {
+      if (!listener.unix && listener.fd === undefined) listener.handle.listen?.(0);
+      this.#close(listener);
+    }
   }
 
   #close(listener: Listener): void {

@@ -112,8 +112,11 @@ export class Master implements Shell {
       message: (message) => this.#receive(id, worker, message),
       question: async (question) => {
         const answer = await this.listeners.answer(question, id, cwd);
-        this.#prime(worker);
-        return answer;
+        const unprimed = this.listeners.takeUnprimed();
+        this.#prime(worker, unprimed);
+        return 'listener' in answer
+          ? { ...answer, primes: unprimed.some((each) => each.id === answer.listener.id) }
+          : answer;
       },
       line: (text) => this.#log.forward(text),
       exited: (code, signal, detail) => this.#exited(id, code, signal, detail),
@@ -126,7 +129,7 @@ export class Master implements Shell {
   }
 
   /** Sends the sockets that do not listen yet, for the worker to make them. */
-  #prime(worker: WorkerProcess, unprimed = this.listeners.takeUnprimed()): void {
+  #prime(worker: WorkerProcess, unprimed: readonly Listener[]): void {
     const { backlog } = this.#resolved.config;
     for (const { id, handle } of unprimed) {
       worker.send({ type: 'prime', listener: id, backlog }, handle);
@@ -138,7 +141,10 @@ export class Master implements Shell {
       case 'primed':
         return void this.#primed(message.listener, message.errno);
       case 'want':
-        return worker.send({ type: 'handle', listener: message.listener }, this.listeners.handleFor(message.listener));
+        return worker.send(
+          { type: 'handle', listener: message.listener },
+          this.listeners.get(message.listener)?.handle,
+        );
       case 'closed':
         return this.listeners.closedBy(message.listener, id);
       case 'chmod':

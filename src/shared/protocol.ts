@@ -100,8 +100,8 @@ export interface Question {
   index: number;
 }
 
-/** A negative libuv error number, or the socket. */
-export type Answer = { errno: number } | { listener: ListenerInfo };
+/** A negative libuv error number, or the socket; `primes`: it does not listen yet, and the order to prime it is on its way. */
+export type Answer = { errno: number } | { listener: ListenerInfo; primes?: boolean };
 
 /** The envelope on the wire. */
 export type Envelope<T> = T & { cmd: typeof CMD };

@@ -82,7 +82,7 @@ function exitedLine(
 ): Line {
   const failure = isFailure(worker);
   const how = event.detail ?? (event.signal ? `was killed by ${event.signal}` : `exited with code ${event.code}`);
-  const cause = worker.cause ?? (event.signal ? `signal ${event.signal}` : `exit code ${event.code}`);
+  const cause = worker.cause ?? event.detail ?? (event.signal ? `signal ${event.signal}` : `exit code ${event.code}`);
   const failures = failure && !after.goal.stop ? after.failures[worker.slot] : undefined;
   const retryInMs = failures && Math.max(0, failures.retryAt - now);
   const parts = [`${name(worker, pidOf)} ${how} after ${seconds(now - worker.bornAt)}`];

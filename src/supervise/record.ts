@@ -5,7 +5,7 @@ import { type Event, isActive, type Policy, type State, type Stop, type Worker }
 export function record(state: State, event: Event, now: number, policy: Policy): State {
   switch (event.type) {
     case 'tick':
-      return event.lateMs > LATE_MS ? postpone(state, event.lateMs) : state;
+      return event.lateMs > LATE_MS ? postpone(state, event.lateMs, now) : state;
     case 'loaded':
       return change(state, event.id, (worker) =>
         worker.stage === 'booting' ? { ...worker, stage: 'standby', deadline: null } : worker,
@@ -41,13 +41,14 @@ export function record(state: State, event: Event, now: number, policy: Policy):
 /** A tick that comes later than this means that the master did not run, so nobody could be heard. */
 const LATE_MS = 1000;
 
-function postpone(state: State, lateMs: number): State {
+/** What was said meanwhile is read after this tick: whose deadline it came for gets time to be heard, too. */
+function postpone(state: State, lateMs: number, now: number): State {
   return {
     ...state,
     workers: state.workers.map((worker) =>
       worker.deadline === null || worker.stage === 'killed'
         ? worker
-        : { ...worker, deadline: worker.deadline + lateMs },
+        : { ...worker, deadline: Math.max(worker.deadline + lateMs, now + LATE_MS) },
     ),
   };
 }

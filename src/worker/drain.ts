@@ -32,6 +32,9 @@ const LOOK_MS = 20;
 /** How long a draining worker accepts on: by then the others do so, or the master has closed the socket. */
 const ACCEPT_MS = 30;
 
+/** When connections do not cease to come. */
+const ACCEPT_LIMIT_MS = 200;
+
 /** By then a signal that the master had has come to all of its group. */
 const SIGNAL_MS = 30;
 
@@ -100,7 +103,7 @@ async function leave(order: DrainOrder, worker: Drainable): Promise<void> {
  */
 async function acceptWaiting(): Promise<void> {
   await sleep(ACCEPT_MS);
-  const limit = monotonicMs() + ACCEPT_MS;
+  const limit = monotonicMs() + ACCEPT_LIMIT_MS;
   for (let before = -1; before !== accepted.total && monotonicMs() < limit; ) {
     before = accepted.total;
     await turnOfTheLoop();

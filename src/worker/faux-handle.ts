@@ -73,11 +73,9 @@ export class Listening {
     }
   }
 
-  /** Asks for the sockets that are not attached yet. */
-  want(): number[] {
-    const missing = this.listeners.filter(({ id }) => !this.#attached.has(id)).map(({ id }) => id);
-    for (const listener of missing) void send({ type: 'want', listener });
-    return missing;
+  /** The sockets that are not attached. */
+  missing(): number[] {
+    return this.listeners.filter(({ id }) => !this.#attached.has(id)).map(({ id }) => id);
   }
 
   /**

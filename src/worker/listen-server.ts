@@ -21,6 +21,30 @@ export function shareExclusive(): void {
   } as typeof net.Server.prototype.listen;
 }
 
+/**
+ * Keeps the 'listening' event of a server back: who hears of it may connect at once, in the same tick.
+ * @returns what lets it happen
+ */
+export function holdListening(server: Server): () => void {
+  const host = server as { emit: (event: string, ...args: unknown[]) => boolean };
+  const before = Object.getOwnPropertyDescriptor(server, 'emit');
+  const emit = host.emit;
+  let held = true;
+  let due = false;
+  const hold = function (this: Server, event: string, ...args: unknown[]): boolean {
+    if (event !== 'listening' || !held) return emit.call(this, event, ...args);
+    due = true;
+    return true;
+  };
+  host.emit = hold;
+  return () => {
+    held = false;
+    if (host.emit === hold)
+      before ? Object.defineProperty(server, 'emit', before) : Reflect.deleteProperty(server, 'emit');
+    if (due && server.listening) server.emit('listening');
+  };
+}
+
 /** The flag wins over what the application set; the application wins over tsgun's default. */
 export function applyKeepAlive(server: Server, { seconds, forced }: Boot['keepAlive']): void {
   const http = server as Server & { keepAliveTimeout?: number; maxRequestsPerSocket?: number };

@@ -79,6 +79,7 @@ function prime(
 ): Promise<void> {
   const errno = handle.listen(backlog);
   handle.close();
+  listeners.inFlight.primed(listener);
   return send({ type: 'primed', listener, errno });
 }
 
@@ -94,11 +95,11 @@ async function load(order: Boot): Promise<void> {
     void send({ type: 'uncaught', origin, stack: error instanceof Error ? String(error.stack) : String(error) });
   });
   try {
-    listeners.entryStarts();
+    listeners.main.entryStarts();
     settled = await loadApplication(order.app, order.argv, {
       ...order.fallback,
       hasListened: () => listeners.httpListens,
-      adopt: (start) => listeners.adopt(start),
+      adopt: (start) => listeners.main.adopt(start),
       notice,
     });
     // Until it is loaded, what nobody catches is a failure to boot.

@@ -164,6 +164,7 @@ test('https in an unmodified program: answered with close; idle and unused conne
   };
   const unused = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false });
   await once(unused, 'secureConnect');
+  const unusedClosed = once(unused.resume(), 'close');
   expect((await Promise.all([ask('/?ms=50'), ask('/?ms=50')])).map(({ connection }) => connection)).toEqual(
     Array(2).fill('keep-alive'),
   );
@@ -173,7 +174,7 @@ test('https in an unmodified program: answered with close; idle and unused conne
   await beginDrain(tsgun);
   expect(await ask('/?say=during')).toEqual({ connection: 'close', body: 'during' });
   expect(await slow).toEqual({ connection: 'close', body: 'slow' });
-  await once(unused.resume(), 'close');
+  await unusedClosed;
   const { code, ms } = await ended(tsgun, start);
   expect(code).toBe(0);
   expect(ms).toBeLessThan(2500);

@@ -122,6 +122,42 @@ test('a program that closes its server and ends is replaced; who connects meanwh
   }
 });
 
+test.for([
+  ['a bind', ['-b', '127.0.0.1:0'], {}],
+  ['PORT', [], { PORT: '0' }],
+  ['none', [], {}],
+] as const)('a program that closes its server and listens again is served where it was: %s', async ([, args, env]) => {
+  const written = await freePort();
+  const source = `const server = http.createServer((req, res) => {
+      res.end('main ' + process.pid);
+      if (req.url === '/again') server.close(() => server.listen(${written}, () => say('again', server.address())));
+    }).listen(${written});`;
+  const tsgun = await startProgram(source, [...args], { env }).ready();
+  const before = tsgun.address;
+  const { body } = await tsgun.get('/again');
+  await until(() => said(tsgun).length === 1, 'the second listen');
+  expect((await get(before)).body).toBe(body);
+  expect(said(tsgun)).toMatchObject([['again', { port: Number(before.split(':').at(-1)) }]]);
+  expect(listeningPorts(tsgun.pid)).toHaveLength(1);
+});
+
+test('searches for a free port while it serves leave no socket behind', async () => {
+  const source = `http.createServer((req, res) => {
+      const probe = net.createServer().listen(0, '127.0.0.1', () => {
+        const { port } = probe.address();
+        probe.close(() => res.end(String(port)));
+      });
+    }).listen(0, '127.0.0.1');`;
+  const tsgun = await startProgram(source, ['-w', '2']).ready(2);
+  const port = Number(tsgun.address.split(':')[1]);
+  for (let i = 0; i < 20; i++) expect((await tsgun.get()).status).toBe(200);
+  await until(
+    () => listeningPorts(tsgun.pid).length === 1,
+    () => `one port, not ${listeningPorts(tsgun.pid)}`,
+  );
+  expect(listeningPorts(tsgun.pid)).toEqual([port]);
+});
+
 /** Closes its server when it is told to go, as programs do. */
 const closing = `const server = http.createServer(answer('main')).listen(0, '127.0.0.1');
   process.on('SIGTERM', () => server.close(() => setTimeout(process.exit, 200, 0)));

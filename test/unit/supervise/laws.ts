@@ -112,8 +112,9 @@ export class Laws {
       );
     }
     if (command.type === 'kill') {
-      const postponed = event.type === 'tick' && event.lateMs > LATE_MS && was.stage !== 'killed' ? event.lateMs : 0;
-      must(was.deadline !== null && was.deadline + postponed <= now, 'only who is overdue is killed');
+      const late = event.type === 'tick' && event.lateMs > LATE_MS;
+      must(was.deadline !== null && was.deadline <= now, 'only who is overdue is killed');
+      must(!late || was.stage === 'killed', 'nobody is killed who could not be heard');
     }
   }
 }
