@@ -51,6 +51,27 @@ export function workers(): Kind<number, number | 'auto'> {
   });
 }
 
+/** How many workers more than the goal: a number, a percentage of it, or `all` of it. */
+export type Share = number | { percent: number };
+
+/** A share of the workers: `2`, `25%`, `all`. */
+export function share(): Kind<Share, number | string> {
+  const read = (word: string): Share | undefined => {
+    if (word === 'all') return { percent: 100 };
+    const [, number, percent] = /^([1-9]\d{0,3})(%)?$/.exec(word) ?? [];
+    if (number === undefined) return undefined;
+    return percent ? { percent: Number(number) } : Number(number);
+  };
+  return scalar({
+    metavar: 'number',
+    type: 'number | string',
+    expected: 'a whole number of at least 1, a percentage such as 25%, or "all"',
+    parse: read,
+    check: (input) => (isWhole(input) && input >= 1 ? input : ifString(read)(input, '')),
+    show: (value) => (typeof value === 'number' ? String(value) : `${value.percent}%`),
+  });
+}
+
 const SECONDS = { ms: 0.001, s: 1, m: 60, h: 3600, d: 86400 };
 
 /** A duration in seconds; with a unit: `500ms`, `30s`, `5m`, `2h`, `1d`. At most what a timer can wait for (24 days). */

@@ -5,6 +5,7 @@ export const sections = {
   application: 'Application',
   socket: 'Server socket',
   workers: 'Worker processes',
+  rollout: 'Reload',
   mechanics: 'Server mechanics',
   logging: 'Logging',
   hooks: 'Server hooks',

@@ -1,6 +1,19 @@
 import type { Hook } from './hooks.ts';
 import { list } from './kind.ts';
-import { address, application, choice, hook, mode, path, seconds, text, variables, whole, workers } from './kinds.ts';
+import {
+  address,
+  application,
+  choice,
+  hook,
+  mode,
+  path,
+  seconds,
+  share,
+  text,
+  variables,
+  whole,
+  workers,
+} from './kinds.ts';
 import { type Setting, setting } from './setting.ts';
 
 /** THE table of settings. Everything that concerns a setting follows from its row. */
@@ -162,6 +175,78 @@ export const settings = {
     gunicorn: 'keepalive',
     help: 'How long an idle kept-alive connection stays open; 0 closes it after each answer.',
     more: 'The default is above the 60 s of nginx and of cloud balancers, which have to be the ones who close. A `keepAliveTimeout` that the application sets itself wins over the default, and this setting wins over both.',
+  }),
+  drainDelay: setting({
+    section: 'workers',
+    flags: '--drain-delay',
+    kind: seconds(),
+    default: 0,
+    reload: true,
+    help: 'On TERM, keep accepting for this long while /readyz already fails.',
+    more: 'Load balancers need it that learn from a probe that they have to turn away. INT and QUIT do not wait.',
+  }),
+  maxLifetime: setting({
+    section: 'workers',
+    flags: '--max-lifetime',
+    kind: seconds(),
+    default: 0,
+    defaultText: '0, no limit',
+    reload: true,
+    help: 'Replace a worker that has served for this long; its replacement serves first.',
+    more: 'Workers are replaced one at a time.',
+  }),
+  maxLifetimeJitter: setting({
+    section: 'workers',
+    flags: '--max-lifetime-jitter',
+    kind: seconds(),
+    default: 0,
+    reload: true,
+    help: 'Add a random time of up to this to --max-lifetime, for each worker.',
+  }),
+
+  surge: setting({
+    section: 'rollout',
+    flags: '--surge',
+    kind: share(),
+    default: 1,
+    reload: true,
+    help: 'How many workers beyond --workers a reload may run: a number, a percentage, or "all".',
+    more: 'The first new worker always comes alone: the others follow when it serves. `all` starts them all then, as Gunicorn does. With the strategy `atomic` it is how many boot at a time.',
+  }),
+  maxDraining: setting({
+    section: 'rollout',
+    flags: '--max-draining',
+    kind: whole('number', 1),
+    default: undefined,
+    defaultText: 'the number of workers',
+    reload: true,
+    help: 'With so many workers still finishing their requests, a reload waits.',
+  }),
+  rolloutStrategy: setting({
+    section: 'rollout',
+    flags: '--rollout-strategy',
+    kind: choice('strategy', ['rolling', 'atomic']),
+    default: 'rolling',
+    reload: true,
+    help: 'How a reload replaces workers: one by one, or all at once when all new ones are loaded.',
+    more: 'With `atomic`, no request is answered by new code before all can be; a failure of any new worker leaves everything as it was. It needs memory for twice the workers.',
+  }),
+  rolloutAttempts: setting({
+    section: 'rollout',
+    flags: '--rollout-attempts',
+    kind: whole('number', 1),
+    default: 3,
+    reload: true,
+    help: 'After so many failures in one slot, a reload whose first worker serves ends as "mixed".',
+  }),
+  minUptime: setting({
+    section: 'rollout',
+    flags: '--min-uptime',
+    kind: seconds(),
+    default: 0,
+    reload: true,
+    help: 'How long the first new worker has to serve before a reload goes on.',
+    more: 'If it dies within that time the reload has failed, and the old workers serve on.',
   }),
 
   pid: setting({

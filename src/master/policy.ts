@@ -1,5 +1,5 @@
 import type { Config } from '../config/settings.ts';
-import type { Policy } from '../supervise/model.ts';
+import type { Policy, RolloutPlan } from '../supervise/model.ts';
 
 /** What a quick stop grants a worker's own handlers, and what the master grants any worker beyond its own limit. */
 const QUICK_MS = 1000;
@@ -20,5 +20,24 @@ export function policyOf(config: Config): Policy {
     backoffBaseMs: 1000,
     backoffCapMs: 30_000,
     stableMs: 10_000,
+    drainDelayMs: config.drainDelay * 1000,
+    maxLifetimeMs: config.maxLifetime * 1000,
+    maxLifetimeJitterMs: config.maxLifetimeJitter * 1000,
+  };
+}
+
+/** How a generation is to take over. @param workers  how many there are to be then, where that changes */
+export function planOf(config: Config, generation: number, workers: number | undefined, present: number): RolloutPlan {
+  const goal = workers ?? present;
+  const { surge, maxDraining } = config;
+  return {
+    generation,
+    strategy: config.rolloutStrategy,
+    surge: Math.max(1, typeof surge === 'number' ? surge : Math.ceil((goal * surge.percent) / 100)),
+    maxDraining: maxDraining ?? Math.max(goal, present),
+    attempts: config.rolloutAttempts,
+    minUptimeMs: config.minUptime * 1000,
+    bootTimeoutMs: config.bootTimeout * 1000,
+    ...(workers === undefined ? {} : { workers }),
   };
 }

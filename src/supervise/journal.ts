@@ -2,8 +2,10 @@
  * The log is the journal: every event and every command has its line here, in the words a person reads, and the fields
  * that a machine reads. Pure: what the line needs and the core does not have (pids) comes in.
  */
-import type { Command, Event, State, Worker } from './model.ts';
-import { isFailure } from './record.ts';
+import type { Command, Event, RolloutEnd, State, Worker } from './model.ts';
+import { causeOf, isFailure } from './record.ts';
+import { isOnTrial, progress } from './rollout.ts';
+import { fillsSlot } from './slots.ts';
 
 export type Level = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal';
 
@@ -23,13 +25,18 @@ export function eventLine(event: Event, before: State, after: State, now: number
     case 'tick':
       return { level: 'trace', message: 'tick', fields: { event: 'tick', lateMs: event.lateMs } };
     case 'scale':
+      return scaleLine(before, after);
+    case 'pause':
+      if (before.goal.paused || !after.goal.paused) return undefined;
       return {
-        level: 'info',
-        message: `scaled from ${before.goal.workers} to ${count(after.goal.workers, 'worker')}`,
-        fields: { event: 'scale', from: before.goal.workers, to: after.goal.workers },
+        level: 'warn',
+        message: `${event.reason}: all workers leave, the sockets stay; HUP or TTIN brings workers back`,
+        fields: { event: 'pause', reason: event.reason },
       };
+    case 'reload':
+      return reloadLine(before, after);
     case 'stop':
-      return stopLine(event, before, after);
+      return stopLine(event, before, after, now);
   }
   const worker = before.workers.find((each) => each.id === event.id);
   if (!worker) return undefined;
@@ -59,16 +66,75 @@ export function eventLine(event: Event, before: State, after: State, now: number
         fields: { ...fields, cause: event.reason },
       };
     case 'exited':
-      return exitedLine(event, worker, after, now, pidOf);
+      return exitedLine(event, worker, before, after, now, pidOf);
   }
 }
 
-function stopLine(event: Extract<Event, { type: 'stop' }>, before: State, after: State): Line | undefined {
+function scaleLine(before: State, after: State): Line {
+  const [from, to] = [before.goal.workers, after.goal.workers];
+  const fields = { event: 'scale', from, to };
+  if (before.goal.paused)
+    return after.goal.paused
+      ? { level: 'info', message: 'still paused: there is no worker to take away', fields }
+      : { level: 'info', message: `${count(to, 'worker')} again`, fields };
+  if (from === to) return { level: 'info', message: `still ${count(to, 'worker')}: there has to be one`, fields };
+  return { level: 'info', message: `scaled from ${from} to ${count(to, 'worker')}`, fields };
+}
+
+function reloadLine(before: State, after: State): Line | undefined {
+  const { rollout } = after;
+  if (!rollout || rollout === before.rollout) return undefined;
+  const instead = before.rollout ? `, instead of ${before.rollout.generation}` : '';
+  return {
+    level: 'info',
+    message: `reload: generation ${rollout.generation} is to take over (${rollout.strategy})${instead}`,
+    fields: { event: 'reload', generation: rollout.generation, strategy: rollout.strategy },
+  };
+}
+
+/** The line of a rollout that has come to its end with this step. */
+export function outcomeLine(before: State, after: State, pidOf: PidOf): Line | undefined {
+  const end = after.lastRollout;
+  if (!end || end === before.lastRollout) return undefined;
+  const { generation, outcome, reason } = end;
+  return {
+    level: outcome === 'done' ? 'info' : 'error',
+    message: outcomeText(end, after, pidOf),
+    fields: {
+      event: 'rollout',
+      outcome,
+      generation,
+      cause: reason,
+      durationMs: Math.round(end.endedAt - end.startedAt),
+    },
+  };
+}
+
+/** What became of a rollout, and what can be done about it. */
+export function outcomeText(end: RolloutEnd, state: State, pidOf: PidOf): string {
+  const { generation, outcome, reason } = end;
+  const took = seconds(end.endedAt - end.startedAt);
+  if (outcome === 'done')
+    return `reload done: ${count(progress(state).of, 'worker')} of generation ${generation} after ${took}`;
+  if (outcome === 'failed') {
+    const serving =
+      state.servedGeneration > 0 && !state.goal.stop ? `; generation ${state.goal.generation} serves on` : '';
+    return `reload failed: generation ${generation} did not come up after ${took} (${reason})${serving}`;
+  }
+  const { current, of } = progress(state);
+  const old = state.workers.filter((worker) => worker.generation < generation && fillsSlot(worker, state));
+  const names = old.map((worker) => `${name(worker, pidOf)} of generation ${worker.generation}`);
+  const ways = `"tsgun reload" tries again, "kill -TERM ${pidOf(old[0]?.id ?? -1) ?? 'PID'}" replaces a single one`;
+  return `reload is mixed: ${current} of ${of} workers run generation ${generation} (${reason}); ${names.join(', ') || 'nobody'} stays; ${ways}`;
+}
+
+function stopLine(event: Extract<Event, { type: 'stop' }>, before: State, after: State, now: number): Line | undefined {
   if (before.goal.stop?.how === after.goal.stop?.how) return undefined;
   const workers = count(after.workers.length, 'worker');
+  const waits = after.goal.stop?.begun ? '' : `, after a delay of ${seconds(after.goal.stop!.startsAt - now)}`;
   return {
     level: event.exitCode === 0 ? 'info' : 'error',
-    message: `${event.reason}: stopping ${workers}${event.how === 'graceful' ? ' gracefully' : ' at once'}`,
+    message: `${event.reason}: stopping ${workers}${event.how === 'graceful' ? ' gracefully' : ' at once'}${waits}`,
     fields: { event: 'stop', how: event.how, reason: event.reason },
   };
 }
@@ -76,14 +142,15 @@ function stopLine(event: Extract<Event, { type: 'stop' }>, before: State, after:
 function exitedLine(
   event: Extract<Event, { type: 'exited' }>,
   worker: Worker,
+  before: State,
   after: State,
   now: number,
   pidOf: PidOf,
 ): Line {
   const failure = isFailure(worker);
+  const onTrial = isOnTrial(before) && before.rollout?.generation === worker.generation;
   const how = event.detail ?? (event.signal ? `was killed by ${event.signal}` : `exited with code ${event.code}`);
-  const cause = worker.cause ?? event.detail ?? (event.signal ? `signal ${event.signal}` : `exit code ${event.code}`);
-  const failures = failure && !after.goal.stop ? after.failures[worker.slot] : undefined;
+  const failures = failure && !after.goal.stop && !onTrial ? after.failures[worker.slot] : undefined;
   const retryInMs = failures && Math.max(0, failures.retryAt - now);
   const parts = [`${name(worker, pidOf)} ${how} after ${seconds(now - worker.bornAt)}`];
   const why = worker.cause ?? event.words;
@@ -96,7 +163,7 @@ function exitedLine(
     fields: {
       event: 'exited',
       ...identity(worker, pidOf),
-      cause,
+      cause: causeOf(worker, event),
       code: event.code,
       signal: event.signal,
       ageMs: Math.round(now - worker.bornAt),

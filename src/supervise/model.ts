@@ -31,7 +31,10 @@ export interface Worker {
 
 export interface Goal {
   workers: number;
+  /** What replacements are spawned from: the newest generation that has proved itself. */
   generation: number;
+  /** No workers for now; the sockets stay. */
+  paused?: true;
   stop?: Stop;
 }
 
@@ -40,6 +43,47 @@ export interface Stop {
   how: 'graceful' | 'quick';
   reason: string;
   exitCode: number;
+  /** Until then all goes on as before, so that load balancers can turn away (`--drain-delay`). */
+  startsAt: number;
+  /** It has come to the workers. */
+  begun?: true;
+}
+
+/** How a new generation is to take the place of the old one. */
+export interface RolloutPlan {
+  generation: number;
+  /** rolling: one by one, after the canary · atomic: all at once, when all are there. */
+  strategy: 'rolling' | 'atomic';
+  /** How many workers beyond the goal there may be meanwhile (rolling), or be booting at a time (atomic). */
+  surge: number;
+  /** With so many workers draining, no further one is replaced. */
+  maxDraining: number;
+  /** After so many failures in a slot, once the canary has proved itself, the outcome is `mixed`. */
+  attempts: number;
+  /** How long the canary has to serve before it counts as proven. */
+  minUptimeMs: number;
+  bootTimeoutMs: number;
+  /** How many workers there are to be from then on, where that changes. */
+  workers?: number;
+}
+
+export interface Rollout extends RolloutPlan {
+  startedAt: number;
+  /** The canary has served (rolling), or all are there (atomic): there is no way back. */
+  proven?: true;
+  /** By slot, of workers that came after the canary. */
+  failures: Readonly<Record<number, number>>;
+}
+
+/** failed: nothing has changed · mixed: the new generation is the one to replace from, but some old workers remain. */
+export interface RolloutEnd {
+  generation: number;
+  outcome: 'done' | 'failed' | 'mixed';
+  reason: string;
+  startedAt: number;
+  endedAt: number;
+  /** Whose death it was. */
+  worker?: number;
 }
 
 /** Deaths in a row that nobody asked for, of one slot. */
@@ -58,6 +102,8 @@ export interface State {
   failures: Readonly<Record<number, Failures>>;
   /** The newest generation of which a worker has served; 0: none ever did. */
   servedGeneration: number;
+  rollout?: Rollout;
+  lastRollout?: RolloutEnd;
   halted: boolean;
 }
 
@@ -76,6 +122,11 @@ export interface Policy {
   backoffCapMs: number;
   /** A worker that served this long has no failures behind it. */
   stableMs: number;
+  /** Between the order to stop gracefully and its beginning. */
+  drainDelayMs: number;
+  /** A worker that has served this long, and up to the jitter longer, is replaced; 0: never. */
+  maxLifetimeMs: number;
+  maxLifetimeJitterMs: number;
 }
 
 /** Facts. `tick` says how late the master woke up: after SIGSTOP or a suspended machine, silence is no proof of a hang. */
@@ -88,6 +139,8 @@ export type Event =
   | { type: 'failed'; id: number; exitCode: number; reason: string }
   | { type: 'exited'; id: number; code: number | null; signal: string | null; detail?: string; words?: string }
   | { type: 'scale'; by: number }
+  | { type: 'pause'; reason: string }
+  | { type: 'reload'; plan: RolloutPlan }
   | { type: 'stop'; how: Stop['how']; reason: string; exitCode: number };
 
 /** The only verbs. */
@@ -118,12 +171,12 @@ export function initialState(goal: Pick<Goal, 'workers'>, seed: number): State {
   };
 }
 
-/** Workers that fill their slot or are about to: neither leaving nor asked to. */
-export function fillsSlot(worker: Worker): boolean {
-  return worker.retiring === undefined && isActive(worker);
-}
-
 /** Neither leaving nor told to leave. */
 export function isActive(worker: Worker): boolean {
   return worker.stage === 'booting' || worker.stage === 'standby' || worker.stage === 'serving';
+}
+
+/** A worker accepts as soon as it is told to listen; its word that it serves comes later. */
+export function mayHaveRequests(worker: Worker): boolean {
+  return worker.stage === 'serving' || worker.listenOrdered === true;
 }

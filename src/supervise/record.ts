@@ -1,5 +1,6 @@
 import { afterFailure, unitFrom } from './backoff.ts';
 import { type Event, isActive, type Policy, type State, type Stop, type Worker } from './model.ts';
+import { beginRollout, countFailure, endRollout, failOnTrial, isOnTrial } from './rollout.ts';
 
 /** Writes down what has happened, and decides nothing else. */
 export function record(state: State, event: Event, now: number, policy: Policy): State {
@@ -28,13 +29,18 @@ export function record(state: State, event: Event, now: number, policy: Policy):
         isActive(worker) ? { ...worker, retiring: worker.retiring ?? event.reason } : worker,
       );
     case 'failed':
-      return recordFailed(state, event);
+      return recordFailed(state, event, now);
     case 'exited':
       return recordExited(state, event, now, policy);
     case 'scale':
       return recordScale(state, event.by);
+    case 'pause':
+      if (state.goal.stop || state.goal.paused) return state;
+      return { ...endRollout(state, 'failed', event.reason, now), goal: { ...state.goal, paused: true } };
+    case 'reload':
+      return state.goal.stop ? state : beginRollout(state, event.plan, now);
     case 'stop':
-      return { ...state, goal: { ...state.goal, stop: stronger(state.goal.stop, event) } };
+      return recordStop(state, event, now, policy);
   }
 }
 
@@ -65,23 +71,33 @@ function recordServing(state: State, id: number, now: number): State {
 }
 
 /** The worker says that it cannot become ready, and exits. Before anything ever served, that is the end of the start. */
-function recordFailed(state: State, event: Extract<Event, { type: 'failed' }>): State {
+function recordFailed(state: State, event: Extract<Event, { type: 'failed' }>, now: number): State {
   if (!state.workers.some((worker) => worker.id === event.id)) return state;
   const failed = change(state, event.id, (worker) => ({ ...worker, cause: worker.cause ?? event.reason }));
-  return state.servedGeneration === 0 ? giveUp(failed, event.exitCode, event.reason) : failed;
+  return state.servedGeneration === 0 ? giveUp(failed, event.exitCode, event.reason, now) : failed;
 }
 
 function recordExited(state: State, event: Extract<Event, { type: 'exited' }>, now: number, policy: Policy): State {
   const worker = state.workers.find((each) => each.id === event.id);
   if (!worker) return state;
   const without = { ...state, workers: state.workers.filter((each) => each !== worker) };
+  const reason = causeOf(worker, event);
+  if (isOnTrial(state) && worker.generation === state.rollout?.generation)
+    return failOnTrial(without, worker, reason, now);
   const servedMs = worker.servingAt === undefined ? 0 : now - worker.servingAt;
   if (worker.slot >= state.goal.workers) return without;
   if (!isFailure(worker)) return servedMs >= policy.stableMs ? withoutFailures(without, worker.slot) : without;
   const unit = unitFrom(state.seed, worker.id);
   const slotFailures = afterFailure(state.failures[worker.slot], servedMs, now, unit, policy);
   const failed = { ...without, failures: { ...without.failures, [worker.slot]: slotFailures } };
-  return state.servedGeneration === 0 ? giveUp(failed, BOOT_FAILED, 'the application failed to boot') : failed;
+  if (state.servedGeneration === 0) return giveUp(failed, BOOT_FAILED, 'the application failed to boot', now);
+  return countFailure(failed, worker, reason, now);
+}
+
+/** Why a worker died, in a few words: what it said itself, else how it ended. */
+export function causeOf(worker: Worker, event: Extract<Event, { type: 'exited' }>): string {
+  const how = event.signal ? `signal ${event.signal}` : `exit code ${event.code}`;
+  return worker.cause ?? event.words ?? event.detail ?? how;
 }
 
 /** A worker that was stable ends the row of failures of its slot, also when it leaves in good order. */
@@ -98,18 +114,30 @@ export function isFailure(worker: Worker): boolean {
 /** Exit code of Gunicorn's WORKER_BOOT_ERROR. */
 const BOOT_FAILED = 3;
 
-function giveUp(state: State, exitCode: number, reason: string): State {
-  return { ...state, goal: { ...state.goal, stop: state.goal.stop ?? { how: 'quick', reason, exitCode } } };
+function giveUp(state: State, exitCode: number, reason: string, now: number): State {
+  const { stop = { how: 'quick', reason, exitCode, startsAt: now } } = state.goal;
+  return { ...endRollout(state, 'failed', reason, now), goal: { ...state.goal, stop } };
 }
 
+/** One more brings a paused master back, as it was. */
 function recordScale(state: State, by: number): State {
-  const workers = Math.max(1, state.goal.workers + by);
+  const { paused, ...goal } = state.goal;
+  if (paused) return by > 0 ? { ...state, goal } : state;
+  const workers = Math.max(1, goal.workers + by);
   const failures = Object.fromEntries(Object.entries(state.failures).filter(([slot]) => Number(slot) < workers));
-  return { ...state, goal: { ...state.goal, workers }, failures };
+  const { rollout } = state;
+  if (!rollout?.workers) return { ...state, goal: { ...goal, workers }, failures };
+  const later = { ...rollout, workers: Math.max(1, rollout.workers + by) };
+  return { ...state, goal: { ...goal, workers }, failures, rollout: later };
 }
 
-function stronger(present: Stop | undefined, next: Stop): Stop {
-  const { how, reason, exitCode } = next;
-  if (!present) return { how, reason, exitCode };
-  return present.how === 'graceful' && how === 'quick' ? { ...present, how } : present;
+function recordStop(state: State, event: Extract<Event, { type: 'stop' }>, now: number, policy: Policy): State {
+  const present = state.goal.stop;
+  if (present && !(present.how === 'graceful' && event.how === 'quick')) return state;
+  const { how, reason, exitCode } = event;
+  // A stop that has no requests to turn away, or is in a hurry, begins at once.
+  const waits = how === 'graceful' && exitCode === 0 && state.workers.some(({ stage }) => stage === 'serving');
+  const startsAt = waits ? now + policy.drainDelayMs : now;
+  const stop: Stop = present ? { ...present, how, startsAt } : { how, reason, exitCode, startsAt };
+  return { ...endRollout(state, 'failed', reason, now), goal: { ...state.goal, stop } };
 }

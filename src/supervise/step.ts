@@ -6,11 +6,12 @@
  * - no clock, no randomness, no I/O: time comes in as `now` and goes out as `wakeAt`;
  * - every effect that fails comes back as an event.
  */
+import { retireAt } from './lifetime.ts';
 import {
   type Command,
   type Event,
-  fillsSlot,
   isActive,
+  mayHaveRequests,
   type Policy,
   type Stage,
   type State,
@@ -18,10 +19,12 @@ import {
   type Worker,
 } from './model.ts';
 import { record } from './record.ts';
+import { advanceRollout, isOnTrial, provenAt, waitsForAll, wantedSlots } from './rollout.ts';
+import { countExtra, fillsSlot, isCondemned, isEmptySlot, isOutdated, isSurplus } from './slots.ts';
 
 export function step(state: State, event: Event, now: number, policy: Policy): Step {
   const { state: next, commands } = reconcile(record(state, event, now, policy), now, policy);
-  return { state: next, commands, wakeAt: wakeAt(next) };
+  return { state: next, commands, wakeAt: wakeAt(next, now, policy) };
 }
 
 /** What reconcile works on: a copy of the state, and the commands so far. */
@@ -32,21 +35,37 @@ interface Draft {
   policy: Policy;
 }
 
-/** Closes the gap between the goal and the workers. */
+/** Closes the gap between the goal and the workers: to a fixed point, since a rollout that ends makes way for others. */
 export function reconcile(state: State, now: number, policy: Policy): { state: State; commands: Command[] } {
+  const all: Command[] = [];
+  for (let before = state; ; ) {
+    const { state: after, commands } = pass(before, now, policy);
+    all.push(...commands);
+    if (commands.length === 0 && after.rollout === before.rollout) return { state: after, commands: all };
+    before = after;
+  }
+}
+
+function pass(state: State, now: number, policy: Policy): { state: State; commands: Command[] } {
   if (state.halted) return { state, commands: [] };
+  const advanced = advanceRollout(state, now);
   const draft: Draft = {
-    state: { ...state, workers: state.workers.map((worker) => ({ ...worker })) },
+    state: { ...advanced, workers: advanced.workers.map((worker) => ({ ...worker })) },
     commands: [],
     now,
     policy,
   };
   killOverdue(draft);
-  if (draft.state.goal.stop) stopAll(draft);
+  const { stop, paused } = draft.state.goal;
+  if (stop && stop.startsAt <= now) stopAll(draft);
+  else if (paused) sendAway(draft, () => 'paused');
   else {
-    drainSurplus(draft);
-    drainRetired(draft);
+    retireAged(draft);
+    sendAway(draft, (worker) => (isSurplus(worker, draft.state) ? 'scaled down' : undefined));
+    sendAway(draft, (worker) => (isCondemned(worker, draft.state) ? 'its generation is not wanted' : undefined));
+    drainReplaced(draft);
     fillSlots(draft);
+    tryNewGeneration(draft);
     letListen(draft);
   }
   return { state: draft.state, commands: draft.commands };
@@ -80,6 +99,7 @@ const RE_KILL_MS = 5000;
 function stopAll(draft: Draft): void {
   const { goal, workers } = draft.state;
   const stop = goal.stop!;
+  if (!stop.begun) draft.state.goal = { ...goal, stop: { ...stop, begun: true } };
   for (const worker of workers) {
     const how = mayHaveRequests(worker) ? stop.how : 'quick';
     if (worker.stage === 'draining' ? stop.how === 'quick' : isActive(worker)) {
@@ -91,32 +111,31 @@ function stopAll(draft: Draft): void {
   draft.commands.push({ type: 'halt', exitCode: stop.exitCode, reason: stop.reason });
 }
 
-function drainSurplus(draft: Draft): void {
+function retireAged(draft: Draft): void {
   for (const worker of draft.state.workers) {
-    if (worker.slot < draft.state.goal.workers || !isActive(worker)) continue;
-    leave(draft, worker, 'scaled down');
+    const at = retireAt(worker, draft.state.seed, draft.policy);
+    if (at !== undefined && at <= draft.now && fillsSlot(worker, draft.state)) worker.retiring = 'lifetime';
   }
 }
 
-/** A worker that asked to be replaced leaves when the one that takes its slot serves. */
-function drainRetired(draft: Draft): void {
+/** As a stop of single workers: what serves drains, what does not goes at once. */
+function sendAway(draft: Draft, why: (worker: Worker) => string | undefined): void {
   for (const worker of draft.state.workers) {
-    if (worker.retiring === undefined || !isActive(worker)) continue;
-    const replaced = draft.state.workers.some(
-      (other) => other.slot === worker.slot && other.stage === 'serving' && fillsSlot(other),
-    );
-    if (replaced) leave(draft, worker, worker.retiring);
+    const reason = isActive(worker) ? why(worker) : undefined;
+    if (reason === undefined) continue;
+    drain(draft, worker, mayHaveRequests(worker) ? 'graceful' : 'quick', reason, draft.policy.lingerMs);
   }
 }
 
-/** As a stop of this one worker: what serves drains, what does not goes at once. */
-function leave(draft: Draft, worker: Worker, reason: string): void {
-  drain(draft, worker, mayHaveRequests(worker) ? 'graceful' : 'quick', reason, draft.policy.lingerMs);
-}
-
-/** A worker accepts as soon as it is told to listen; its word that it serves comes later. */
-function mayHaveRequests(worker: Worker): boolean {
-  return worker.stage === 'serving' || worker.listenOrdered === true;
+/** A worker that is to be replaced leaves when the one that takes its slot serves. */
+function drainReplaced(draft: Draft): void {
+  const { state } = draft;
+  const successor = (worker: Worker): boolean =>
+    state.workers.some((other) => other.slot === worker.slot && other.stage === 'serving' && fillsSlot(other, state));
+  sendAway(draft, (worker) => {
+    const reason = worker.retiring ?? (isOutdated(worker, state) ? 'reload' : undefined);
+    return reason !== undefined && successor(worker) ? reason : undefined;
+  });
 }
 
 function drain(draft: Draft, worker: Worker, how: 'graceful' | 'quick', reason: string, lingerMs: number): void {
@@ -137,47 +156,79 @@ function drain(draft: Draft, worker: Worker, how: 'graceful' | 'quick', reason: 
 
 /**
  * One worker for every slot that has none. As long as no worker has ever served there is one only, the canary: an
- * application that cannot load shows its stack once, and its first start is not slowed by its siblings.
+ * application that cannot load shows its stack once, and its first start is not slowed by its siblings. Where somebody
+ * serves until he is replaced, there is a limit to how many are replaced at a time.
  */
 function fillSlots(draft: Draft): void {
   const { state, now } = draft;
   for (let slot = 0; slot < state.goal.workers; slot++) {
-    if (state.servedGeneration === 0 && state.workers.some((worker) => fillsSlot(worker) || worker.failed)) return;
-    if (state.workers.some((worker) => worker.slot === slot && fillsSlot(worker))) continue;
-    if ((state.failures[slot]?.retryAt ?? 0) > now) continue;
-    const id = state.nextId++;
-    const { generation } = state.goal;
-    state.workers.push({
-      id,
-      slot,
-      generation,
-      stage: 'booting',
-      bornAt: now,
-      deadline: now + draft.policy.bootTimeoutMs,
-    });
-    draft.commands.push({ type: 'spawn', id, slot, generation });
+    if (state.servedGeneration === 0 && state.workers.some((each) => fillsSlot(each, state) || each.failed)) return;
+    if (!isEmptySlot(slot, state) || (state.failures[slot]?.retryAt ?? 0) > now) continue;
+    const occupied = state.workers.some(
+      (worker) => worker.slot === slot && isActive(worker) && worker.generation <= state.goal.generation,
+    );
+    if (!occupied || mayReplace(state)) spawn(draft, slot, state.goal.generation);
   }
+}
+
+/** Recycling goes one by one, and waits for a rollout that is under way. */
+function mayReplace(state: State): boolean {
+  const { rollout } = state;
+  if (!rollout) return countExtra(state) < 1;
+  if (isOnTrial(state)) return false;
+  const draining = state.workers.filter(({ stage }) => stage === 'draining').length;
+  return draining < rollout.maxDraining && countExtra(state) < rollout.surge;
+}
+
+/** The canary; of an atomic rollout also the others, once it is in standby. */
+function tryNewGeneration(draft: Draft): void {
+  const { state } = draft;
+  if (!isOnTrial(state)) return;
+  const { generation, strategy, surge } = state.rollout!;
+  const newcomers = (): Worker[] => state.workers.filter((worker) => worker.generation === generation);
+  if (newcomers().length === 0 && countExtra(state) < surge) spawn(draft, 0, generation);
+  if (strategy === 'rolling' || !newcomers().some(({ stage }) => stage === 'standby')) return;
+  for (const slot of wantedSlots(state)) {
+    if (newcomers().filter(({ stage }) => stage === 'booting').length >= surge) return;
+    if (!newcomers().some((worker) => worker.slot === slot)) spawn(draft, slot, generation);
+  }
+}
+
+function spawn(draft: Draft, slot: number, generation: number): void {
+  const { state, now, policy } = draft;
+  const { rollout } = state;
+  const id = state.nextId++;
+  const bootTimeoutMs = rollout?.generation === generation ? rollout.bootTimeoutMs : policy.bootTimeoutMs;
+  state.workers.push({ id, slot, generation, stage: 'booting', bornAt: now, deadline: now + bootTimeoutMs });
+  draft.commands.push({ type: 'spawn', id, slot, generation });
 }
 
 function letListen(draft: Draft): void {
   for (const worker of draft.state.workers) {
-    if (worker.stage !== 'standby' || worker.listenOrdered) continue;
+    if (worker.stage !== 'standby' || worker.listenOrdered || waitsForAll(worker, draft.state)) continue;
     worker.listenOrdered = true;
     worker.deadline = draft.now + draft.policy.bootTimeoutMs;
     draft.commands.push({ type: 'listen', id: worker.id });
   }
 }
 
-function wakeAt(state: State): number | null {
+function wakeAt(state: State, now: number, policy: Policy): number | null {
   if (state.halted) return null;
-  const times = state.workers.flatMap((worker) => (worker.deadline === null ? [] : [worker.deadline]));
-  if (!state.goal.stop) times.push(...emptySlotRetries(state));
-  return times.length === 0 ? null : Math.min(...times);
+  const { goal, workers } = state;
+  const times = workers.map(({ deadline }) => deadline ?? undefined);
+  if (goal.stop && !goal.stop.begun) times.push(goal.stop.startsAt);
+  if (!goal.stop?.begun && !goal.paused) {
+    times.push(...emptySlotRetries(state));
+    times.push(...workers.map((worker) => provenAt(worker, state)));
+    const filling = workers.filter((worker) => fillsSlot(worker, state));
+    times.push(...filling.map((worker) => retireAt(worker, state.seed, policy)));
+  }
+  const coming = times.filter((time) => time !== undefined && (time > now || workers.some((w) => w.deadline === time)));
+  return coming.length === 0 ? null : Math.min(...(coming as number[]));
 }
 
 function emptySlotRetries(state: State): number[] {
   return Object.entries(state.failures)
-    .filter(([slot]) => Number(slot) < state.goal.workers)
-    .filter(([slot]) => !state.workers.some((worker) => worker.slot === Number(slot) && fillsSlot(worker)))
+    .filter(([slot]) => Number(slot) < state.goal.workers && isEmptySlot(Number(slot), state))
     .map(([, failures]) => failures.retryAt);
 }

@@ -157,6 +157,7 @@ describe('parseCommandLine', () => {
       'Application:',
       'Server socket:',
       'Worker processes:',
+      'Reload:',
       'Server mechanics:',
       'Logging:',
       'Commands for a running instance (tsgun COMMAND --help):',

@@ -13,6 +13,9 @@ const policy: Policy = {
   backoffBaseMs: 1000,
   backoffCapMs: 30_000,
   stableMs: 10_000,
+  drainDelayMs: 0,
+  maxLifetimeMs: 0,
+  maxLifetimeJitterMs: 0,
 };
 
 /** An arbiter whose shell notes what it is told, in order, and does `perform` with every command. */

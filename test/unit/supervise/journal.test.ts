@@ -1,7 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import { commandLine, eventLine, type Line } from '../../../src/supervise/journal.ts';
 import type { Command, Event } from '../../../src/supervise/model.ts';
-import { exited, failed, leaving, loaded, retiring, Story, scale, serves, serving, stop, tick } from './story.ts';
+import {
+  exited,
+  failed,
+  leaving,
+  loaded,
+  pause,
+  reload,
+  retiring,
+  Story,
+  scale,
+  serves,
+  serving,
+  stop,
+  tick,
+} from './story.ts';
 
 const pidOf = (id: number): number => 100 + id;
 const noPid = (): undefined => undefined;
@@ -43,6 +57,8 @@ const stable = {
     ...['cause', 'code', 'signal', 'ageMs', 'failures', 'retryInMs'],
   ],
   scale: ['event', 'from', 'to'],
+  pause: ['event', 'reason'],
+  reload: ['event', 'generation', 'strategy'],
   stop: ['event', 'how', 'reason'],
   spawn: ['event', 'worker', 'slot', 'pid', 'generation'],
   listen: ['event', 'worker', 'slot', 'pid', 'generation'],
@@ -84,6 +100,21 @@ describe('every event has its line', () => {
     ],
     [scale(1), serving(1), 'info', 'scaled from 1 to 2 workers', { from: 1, to: 2 }],
     [scale(-1), serving(2), 'info', 'scaled from 2 to 1 worker', { from: 2, to: 1 }],
+    [scale(-1), serving(1), 'info', 'still 1 worker: there has to be one', { from: 1, to: 1 }],
+    [
+      pause(),
+      serving(1),
+      'warn',
+      'SIGWINCH: all workers leave, the sockets stay; HUP or TTIN brings workers back',
+      { reason: 'SIGWINCH' },
+    ],
+    [
+      reload(2),
+      serving(1),
+      'info',
+      'reload: generation 2 is to take over (rolling)',
+      { generation: 2, strategy: 'rolling' },
+    ],
     [
       stop('graceful'),
       serving(2),

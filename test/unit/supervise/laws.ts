@@ -1,13 +1,9 @@
 /** What must hold at every step of every world. */
 import { isDeepStrictEqual } from 'node:util';
-import {
-  type Command,
-  fillsSlot,
-  isActive,
-  type Policy,
-  type State,
-  type Worker,
-} from '../../../src/supervise/model.ts';
+import { retireAt } from '../../../src/supervise/lifetime.ts';
+import { type Command, isActive, type Policy, type State, type Worker } from '../../../src/supervise/model.ts';
+import { isOnTrial, provenAt, waitsForAll, wantedSlots } from '../../../src/supervise/rollout.ts';
+import { countExtra, fillsSlot } from '../../../src/supervise/slots.ts';
 import { reconcile, step } from '../../../src/supervise/step.ts';
 import type { Moment } from './world.ts';
 
@@ -29,6 +25,7 @@ export class Laws {
     try {
       this.#pure(moment);
       this.#numbers(moment);
+      this.#rollout(moment);
       this.#backoff.noteEvent(moment);
       this.#nobodyForgotten(moment);
       for (const command of moment.step.commands) this.#command(command, moment);
@@ -54,7 +51,7 @@ export class Laws {
 
   #numbers({ before, step: { state } }: Moment): void {
     const { workers, goal } = state;
-    const live = workers.filter(fillsSlot);
+    const live = workers.filter((worker) => fillsSlot(worker, state));
     must(goal.workers >= 1, 'there is always a worker wanted');
     must(live.length <= goal.workers, 'live workers stay within the goal');
     must(new Set(live.map(({ slot }) => slot)).size === live.length, 'a slot is filled once');
@@ -64,9 +61,47 @@ export class Laws {
     for (const worker of workers) {
       const earlier = before.workers.find(({ id }) => id === worker.id);
       must(!earlier || rank(worker) >= rank(earlier), 'a stage is never gone back to');
-      must(worker.stage !== 'standby' || worker.listenOrdered === true, 'who stands by is told to listen');
-      must(worker.stage === 'serving' || worker.deadline !== null, `${worker.stage} has a limit`);
+      const waits = waitsForAll(worker, state) && worker.stage === 'standby';
+      const delayed = goal.stop !== undefined && worker.stage === 'standby';
+      must(worker.stage !== 'standby' || worker.listenOrdered === true || waits, 'who stands by is told to listen');
+      must(worker.stage === 'serving' || worker.deadline !== null || waits || delayed, `${worker.stage} has a limit`);
     }
+  }
+
+  /** What fails changes nothing; what is done is whole; what is neither goes on. */
+  #rollout({ before, event, now, step: { state, commands } }: Moment): void {
+    const { lastRollout: end, goal, rollout, workers } = state;
+    const halting = goal.stop !== undefined || goal.paused === true;
+    if (end && end !== before.lastRollout) {
+      if (end.outcome === 'failed' && !halting)
+        must(goal.generation === before.goal.generation, 'a rollout that fails leaves the generation as it was');
+      if (end.outcome === 'done')
+        must(
+          wantedSlots(state).every((slot) => workers.some((w) => w.slot === slot && w.generation === end.generation)),
+          'a rollout is done when every slot has the new generation',
+        );
+    }
+    must(!rollout || !halting || rollout === undefined, 'a stop or a pause ends a rollout');
+    must(!(goal.paused || goal.stop?.begun) || !workers.some(isActive), 'nobody is active in a pause or a stop');
+    const intoOccupied = commands.some(
+      (command) =>
+        command.type === 'spawn' && workers.some((w) => w.slot === command.slot && w.id !== command.id && isActive(w)),
+    );
+    if (intoOccupied) {
+      // An atomic one is a second set of workers; a recycled one's replacement may have been on its way before.
+      const whole = wantedSlots(state).length + 1;
+      const limit = rollout?.strategy === 'atomic' ? Math.max(whole, rollout.surge) : (rollout?.surge ?? 1);
+      must(countExtra(state) <= limit, 'live workers stay within the goal and the surge');
+    }
+    const servedBefore = before.workers.filter(({ stage }) => stage === 'serving').length;
+    const serving = workers.filter(({ stage }) => stage === 'serving').length;
+    const lost = event.type === 'exited' || event.type === 'leaving' || event.type === 'tick' ? 1 : 0;
+    if (!halting && event.type !== 'scale' && lost === 0)
+      must(
+        serving >= Math.min(servedBefore, goal.workers, before.goal.workers),
+        'no command takes capacity away that is wanted',
+      );
+    must(now >= 0, 'time goes on');
   }
 
   /** An empty slot backs off, and the master wakes up for it and for every deadline. */
@@ -75,6 +110,17 @@ export class Laws {
     must(wakeAt === null || wakeAt > now, 'the timer does not spin');
     for (const { deadline } of state.workers)
       must(deadline === null || (wakeAt !== null && wakeAt <= deadline), 'no deadline is slept through');
+    const { stop, paused } = state.goal;
+    const times = state.workers.flatMap((worker) => [
+      provenAt(worker, state),
+      fillsSlot(worker, state) ? retireAt(worker, state.seed, this.#policy) : undefined,
+    ]);
+    if (stop && !stop.begun) times.push(stop.startsAt);
+    for (const time of stop?.begun || paused ? [] : times)
+      must(
+        time === undefined || time <= now || (wakeAt !== null && wakeAt <= time),
+        'no moment of its own is slept through',
+      );
     for (const slot of emptySlots(state)) {
       const retryAt = state.failures[slot]?.retryAt ?? 0;
       must(retryAt > now, `slot ${slot} is empty only while it backs off`);
@@ -94,8 +140,14 @@ export class Laws {
       );
     }
     if (command.type === 'spawn') {
-      must(state.goal.stop === undefined, 'nobody is spawned during a stop');
+      must(!state.goal.stop?.begun && !state.goal.paused, 'nobody is spawned during a stop or a pause');
       must(command.id >= before.nextId && command.id < state.nextId, 'an id is never used again');
+      const { servedGeneration, rollout } = state;
+      must(
+        command.generation <= servedGeneration || servedGeneration === 0 || command.generation === rollout?.generation,
+        'replacements come from a generation that has served',
+      );
+      if (isOnTrial(state) && command.generation === rollout?.generation) return;
       must((state.failures[command.slot]?.retryAt ?? 0) <= now, 'nobody is spawned before retryAt');
       return this.#backoff.checkSpawn(command.slot, now);
     }
@@ -104,7 +156,7 @@ export class Laws {
     if (!alive.has(command.id) || !was || !worker) throw new Error(`${command.type} is told to nobody`);
     if (command.type === 'listen') must(was.listenOrdered === undefined, 'it is told to listen once');
     if (command.type === 'drain') {
-      must(mayBeSent(worker, state), 'a needed worker is never told to leave');
+      must(mayBeSent(was, worker, state), 'a needed worker is never told to leave');
       const mayHaveRequests = was.stage === 'serving' || was.stage === 'draining' || was.listenOrdered === true;
       must(
         command.how === 'graceful' || state.goal.stop?.how === 'quick' || !mayHaveRequests,
@@ -123,21 +175,28 @@ function must(holds: boolean, law: string): void {
   if (!holds) throw new Error(`broken law: ${law}`);
 }
 
-/** Slots that nobody fills, but those behind a canary: one that was killed decides with its death what comes next. */
+/** Slots that nobody is in, but those behind a canary: one that was killed decides with its death what comes next. */
 function emptySlots(state: State): number[] {
-  const canary = (worker: Worker): boolean => fillsSlot(worker) || worker.failed === true;
-  if (state.goal.stop || (state.servedGeneration === 0 && state.workers.some(canary))) return [];
+  const canary = (worker: Worker): boolean => fillsSlot(worker, state) || worker.failed === true;
+  if (state.goal.stop?.begun || state.goal.paused) return [];
+  if (state.servedGeneration === 0 && state.workers.some(canary)) return [];
   const slots = Array.from({ length: state.goal.workers }, (_, slot) => slot);
-  return slots.filter((slot) => !state.workers.some((worker) => worker.slot === slot && fillsSlot(worker)));
+  const isIn = (worker: Worker): boolean => isActive(worker) && worker.generation <= state.goal.generation;
+  return slots.filter((slot) => !state.workers.some((worker) => worker.slot === slot && isIn(worker)));
 }
 
-/** All at a stop, who is one too many, and who was replaced. */
-function mayBeSent(worker: Worker, state: State): boolean {
-  if (state.goal.stop || worker.slot >= state.goal.workers) return true;
+/** All at a stop or in a pause, who is one too many, who was replaced, and whose generation nobody waits for. */
+function mayBeSent(was: Worker, worker: Worker, state: State): boolean {
+  const { goal, rollout } = state;
+  const { generation } = worker;
+  const slots = generation === rollout?.generation ? Math.max(goal.workers, rollout.workers ?? 0) : goal.workers;
+  if (goal.stop?.begun || goal.paused || worker.slot >= slots) return true;
+  if (generation > goal.generation) return generation !== rollout?.generation;
+  if (generation < goal.generation && was.stage !== 'serving' && !was.listenOrdered) return true;
   const replaced = state.workers.some(
-    (other) => other !== worker && other.slot === worker.slot && other.stage === 'serving' && fillsSlot(other),
+    (other) => other !== worker && other.slot === worker.slot && other.stage === 'serving' && fillsSlot(other, state),
   );
-  return worker.retiring !== undefined && replaced;
+  return replaced && (worker.retiring !== undefined || generation < goal.generation);
 }
 
 const rank = ({ stage }: Worker): number =>
@@ -177,7 +236,10 @@ class BackoffBook {
   /** A death counts before what is commanded because of it. */
   noteEvent({ now, event, before, step: { state } }: Moment): void {
     const worker = 'id' in event ? before.workers.find(({ id }) => id === event.id) : undefined;
-    if (event.type === 'exited' && worker) this.#died(worker, now);
+    const onTrial = isOnTrial(before) && worker?.generation === before.rollout?.generation;
+    if (event.type === 'exited' && worker && !onTrial) this.#died(worker, now);
+    // New code has no failures behind it.
+    if (state.goal.generation !== before.goal.generation) this.#slots.clear();
     if (event.type === 'leaving' && worker && isActive(worker)) this.#leaving.add(worker.id);
     for (const slot of this.#slots.keys()) if (slot >= state.goal.workers) this.#slots.delete(slot);
   }

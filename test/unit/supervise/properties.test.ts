@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { fillsSlot, type Policy } from '../../../src/supervise/model.ts';
+import type { Policy } from '../../../src/supervise/model.ts';
+import { fillsSlot } from '../../../src/supervise/slots.ts';
 import { Laws } from './laws.ts';
 import { type Deed, type Fate, type Plan, World } from './world.ts';
 
@@ -20,6 +21,9 @@ const policies: fc.Arbitrary<Policy> = fc.record({
   backoffBaseMs: fc.constant(1000),
   backoffCapMs: fc.constantFrom(4000, 30_000),
   stableMs: fc.constant(10_000),
+  drainDelayMs: fc.constantFrom(0, 0, 3000),
+  maxLifetimeMs: fc.constantFrom(0, 0, 9000),
+  maxLifetimeJitterMs: fc.constantFrom(0, 4000),
 });
 
 const fates: fc.Arbitrary<Fate> = fc.record({
@@ -41,6 +45,22 @@ const stop = fc.record({
   how: fc.constantFrom('graceful', 'quick'),
   exitCode: fc.constantFrom(0, 1),
 });
+const reload: fc.Arbitrary<Deed> = fc.record({
+  do: fc.constant('reload' as const),
+  plan: fc.record(
+    {
+      strategy: fc.constantFrom('rolling' as const, 'atomic' as const),
+      surge: fc.integer({ min: 1, max: 6 }),
+      maxDraining: fc.integer({ min: 1, max: 5 }),
+      attempts: fc.integer({ min: 1, max: 3 }),
+      minUptimeMs: fc.constantFrom(0, 0, 2000),
+      bootTimeoutMs: fc.constantFrom(3000, 60_000),
+      workers: fc.integer({ min: 1, max: 6 }),
+    },
+    { requiredKeys: ['strategy', 'surge', 'maxDraining', 'attempts', 'minUptimeMs', 'bootTimeoutMs'] },
+  ),
+});
+const pause = fc.record({ do: fc.constant('pause' as const) });
 const nonsense = fc.record({
   do: fc.constant('nonsense' as const),
   type: fc.constantFrom('loaded', 'serving', 'leaving', 'retiring', 'failed', 'exited'),
@@ -66,7 +86,14 @@ const worlds: fc.Arbitrary<Plan> = fc.record({
       ...others,
     ]),
   deeds: timed(
-    fc.oneof({ weight: 4, arbitrary: scale }, { weight: 6, arbitrary: pick }, stop, { weight: 2, arbitrary: nonsense }),
+    fc.oneof(
+      { weight: 4, arbitrary: scale },
+      { weight: 6, arbitrary: pick },
+      { weight: 6, arbitrary: reload },
+      pause,
+      stop,
+      { weight: 2, arbitrary: nonsense },
+    ),
     15,
   ),
 });
@@ -75,12 +102,14 @@ const worlds: fc.Arbitrary<Plan> = fc.record({
 const well: Partial<Fate> = { load: 'well', loadMs: 800, serve: 'well', life: 'long', leaveMs: 500, kills: 1 };
 const healthyWorlds: fc.Arbitrary<Plan> = fc.record({
   ...common,
+  // Who is replaced for his age is so for ever: there is no end that could be looked at.
+  policy: policies.map((policy) => ({ ...policy, maxLifetimeMs: 0 })),
   lateness: fc.constant([]),
   fates: fc.array(
     fates.map((fate) => ({ ...fate, ...well })),
     { minLength: 1, maxLength: 4 },
   ),
-  deeds: timed(fc.oneof(scale, pick, nonsense), 15),
+  deeds: timed(fc.oneof(scale, pick, nonsense, reload), 15),
 });
 
 test('the laws hold in every world, and every world that is told to stop halts, once', () => {
@@ -108,9 +137,10 @@ test('a stop takes no longer than its limits, plus what the kernel needs to kill
       const begun = world.now;
       world.post({ type: 'stop', how, reason: 'SIGTERM', exitCode: 0 });
       const { policy } = plan;
+      const delay = how === 'graceful' ? policy.drainDelayMs : 0;
       const limit = how === 'quick' ? policy.quickTimeoutMs : Math.max(policy.gracefulTimeoutMs, policy.quickTimeoutMs);
       const killing = 3 * 5000 + 3000;
-      world.run(begun + limit + policy.marginMs + killing, MAX_STEPS);
+      world.run(begun + delay + limit + policy.marginMs + killing, MAX_STEPS);
       expect(world.state.halted).toBe(true);
     }),
     settings,
@@ -124,8 +154,9 @@ test('where workers are well, each slot comes to have one that serves, and nothi
       world.run(LIFE_MS, MAX_STEPS);
       fc.pre(world.state.goal.stop === undefined);
       world.run(LIFE_MS + plan.policy.backoffCapMs + 10_000, MAX_STEPS);
-      const { workers, goal } = world.state;
-      expect(workers.every((worker) => worker.stage === 'serving' && fillsSlot(worker))).toBe(true);
+      const { workers, goal, rollout } = world.state;
+      expect(rollout).toBe(undefined);
+      expect(workers.every((worker) => worker.stage === 'serving' && fillsSlot(worker, world.state))).toBe(true);
       expect(workers.map(({ slot }) => slot).sort((a, b) => a - b)).toEqual(
         Array.from({ length: goal.workers }, (_, slot) => slot),
       );

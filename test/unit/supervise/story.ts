@@ -1,5 +1,12 @@
 /** Tells the core what happens and takes down what it commands, in short: `spawn 2 in 1`, `drain 1 graceful: scaled down`. */
-import { type Command, type Event, initialState, type Policy, type State } from '../../../src/supervise/model.ts';
+import {
+  type Command,
+  type Event,
+  initialState,
+  type Policy,
+  type RolloutPlan,
+  type State,
+} from '../../../src/supervise/model.ts';
 import { step } from '../../../src/supervise/step.ts';
 import { deepFreeze } from './world.ts';
 
@@ -13,6 +20,9 @@ export const policy: Policy = {
   backoffBaseMs: 1000,
   backoffCapMs: 30_000,
   stableMs: 10_000,
+  drainDelayMs: 0,
+  maxLifetimeMs: 0,
+  maxLifetimeJitterMs: 0,
 };
 
 export class Story {
@@ -83,4 +93,18 @@ export const stop = (how: 'graceful' | 'quick', exitCode = 0): Event => ({
   how,
   reason: how === 'graceful' ? 'SIGTERM' : 'SIGINT',
   exitCode,
+});
+export const pause = (): Event => ({ type: 'pause', reason: 'SIGWINCH' });
+export const reload = (generation: number, plan: Partial<RolloutPlan> = {}): Event => ({
+  type: 'reload',
+  plan: {
+    generation,
+    strategy: 'rolling',
+    surge: 1,
+    maxDraining: 4,
+    attempts: 3,
+    minUptimeMs: 0,
+    bootTimeoutMs: 60_000,
+    ...plan,
+  },
 });

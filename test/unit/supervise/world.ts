@@ -4,6 +4,7 @@ import {
   type Event,
   initialState,
   type Policy,
+  type RolloutPlan,
   type State,
   type Step,
 } from '../../../src/supervise/model.ts';
@@ -28,6 +29,8 @@ export interface Fate {
 /** What comes from outside; `pick` chooses one of the workers there are, modulo their number. */
 export type Deed =
   | { do: 'scale'; by: number }
+  | { do: 'reload'; plan: Omit<RolloutPlan, 'generation'> }
+  | { do: 'pause' }
   | { do: 'stop'; how: 'graceful' | 'quick'; exitCode: number }
   | { do: 'retire' | 'terminate' | 'slay'; pick: number }
   | { do: 'nonsense'; type: 'loaded' | 'serving' | 'leaving' | 'retiring' | 'failed' | 'exited' };
@@ -77,6 +80,7 @@ export class World {
   readonly #lateness: number[];
   #agenda: Happening[] = [];
   #wakeAt: number | null = null;
+  #generation = 1;
 
   /** @param watch  is shown every step */
   constructor(plan: Plan, watch: (moment: Moment) => void) {
@@ -187,6 +191,8 @@ export class World {
 
   #deed(deed: Deed): Event | undefined {
     if (deed.do === 'scale') return { type: 'scale', by: deed.by };
+    if (deed.do === 'reload') return { type: 'reload', plan: { ...deed.plan, generation: ++this.#generation } };
+    if (deed.do === 'pause') return { type: 'pause', reason: 'SIGWINCH' };
     if (deed.do === 'stop') return { type: 'stop', how: deed.how, reason: 'SIGTERM', exitCode: deed.exitCode };
     if (deed.do === 'nonsense') return nonsense[deed.type];
     const process = [...this.processes.values()][deed.pick % this.processes.size];
