@@ -1,6 +1,19 @@
 import type { Hook } from './hooks.ts';
 import { list } from './kind.ts';
-import { address, application, choice, hook, mode, path, seconds, text, variables, whole, workers } from './kinds.ts';
+import {
+  address,
+  application,
+  choice,
+  hook,
+  mode,
+  path,
+  seconds,
+  tcpAddress,
+  text,
+  variables,
+  whole,
+  workers,
+} from './kinds.ts';
 import { type Setting, setting } from './setting.ts';
 
 /** THE table of settings. Everything that concerns a setting follows from its row. */
@@ -185,6 +198,26 @@ export const settings = {
     gunicorn: 'proc_name',
     listed: true,
     help: 'Name of this instance, as ps(1) shows it.',
+  }),
+  controlSocket: setting({
+    section: 'mechanics',
+    flags: '--control-socket',
+    kind: path('path', { off: true }),
+    default: undefined,
+    defaultText:
+      "`NAME.PID.sock` in `$RUNTIME_DIRECTORY`, else `$XDG_RUNTIME_DIR/tsgun`, else `/run/tsgun`, else a folder of the user's own",
+    reload: false,
+    help: 'The socket for "tsgun status" and "tsgun reload"; "off": none.',
+    more: 'Only the user whom tsgun runs as, and root, may connect to it. Where it cannot be made, the log says so, and the application is served without it.',
+  }),
+  admin: setting({
+    section: 'mechanics',
+    flags: '--admin',
+    kind: list(tcpAddress()),
+    default: [],
+    reload: false,
+    help: 'Where probes may ask for /healthz and /readyz: HOST:PORT, PORT or [IPV6]:PORT.',
+    more: 'The master answers there, and nothing else than these two. `/healthz` is 200 while the master runs, `/readyz` while a worker serves and no stop has begun, and 503 otherwise.',
   }),
   umask: setting({
     section: 'mechanics',
