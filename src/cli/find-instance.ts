@@ -1,5 +1,5 @@
 /** The one running instance that a command is for. */
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Env } from '../config/environment.ts';
 import { TsgunError } from '../errors.ts';
@@ -25,7 +25,8 @@ export interface Reached {
 /** @throws TsgunError('noInstance') when there is none, or several are meant */
 export async function findInstance(wanted: Wanted, env: Env): Promise<Reached> {
   if (wanted.controlSocket !== undefined) return reach(resolve(wanted.controlSocket), wanted);
-  const found = [...new Set(foldersToSearch(env).flatMap(realFolder))].flatMap(socketsIn);
+  const folders = wanted.pid === undefined ? [] : foldersToSearch(environmentOf(wanted.pid));
+  const found = [...new Set([...folders, ...foldersToSearch(env)].flatMap(realFolder))].flatMap(socketsIn);
   // What is left over from dead masters goes here, so that every socket after this is of a living one.
   const living = await removeStale(found);
   const asked = await Promise.all(living.map(look));
@@ -97,6 +98,16 @@ function noInstance({ name, pid }: Wanted, others: readonly Looked[]): TsgunErro
 }
 
 const list = (all: readonly Found[]) => all.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
+
+/** What the process was started with, as far as /proc lets us see: where it was told to put its socket. */
+function environmentOf(pid: number): Env {
+  try {
+    const lines = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+    return Object.fromEntries(lines.map((line) => [line.split('=', 1)[0]!, line.slice(line.indexOf('=') + 1)]));
+  } catch {
+    return {};
+  }
+}
 
 /** Two names may lead to one folder. */
 function realFolder(folder: string): string[] {

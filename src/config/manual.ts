@@ -18,7 +18,7 @@ const parts: Record<string, () => string> = {
   commands: () =>
     Object.entries(commands)
       .map(([name, command]) =>
-        item(`**tsgun ${name}** [_options_]`, `${command.summary} ${command.more}`, optionsOf(command)),
+        item(`**tsgun ${name}** [*options*]`, `${command.summary} ${command.more}`, optionsOf(command)),
       )
       .join('\n'),
   exits: () => table(['Status', 'Meaning'], exitCodes()),
@@ -64,7 +64,7 @@ function option(_key: Key, row: AnySetting): string {
 /** A command's options in a sentence. */
 function optionsOf({ options }: { options: readonly CommandOption[] }): string {
   const words = options.map(({ flags, metavar, help }) => {
-    const value = metavar === undefined ? '' : ` _${metavar}_`;
+    const value = metavar === undefined ? '' : ` *${metavar}*`;
     return `**${flags}**${value}: ${help[0]!.toLowerCase()}${help.slice(1, -1)}`;
   });
   return `Options: ${words.join('; ')}.`;
