@@ -1,5 +1,5 @@
 /** The one running instance that a command is for. */
-import { readFileSync, realpathSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Env } from '../config/environment.ts';
 import { TsgunError } from '../errors.ts';
@@ -25,8 +25,8 @@ export interface Reached {
 /** @throws TsgunError('noInstance') when there is none, or several are meant */
 export async function findInstance(wanted: Wanted, env: Env): Promise<Reached> {
   if (wanted.controlSocket !== undefined) return reach(resolve(wanted.controlSocket), wanted);
-  const folders = wanted.pid === undefined ? [] : foldersToSearch(environmentOf(wanted.pid));
-  const found = [...new Set([...folders, ...foldersToSearch(env)].flatMap(realFolder))].flatMap(socketsIn);
+  const folders = [...foldersOf(wanted.pid), ...foldersToSearch(env)];
+  const found = [...new Set(folders.flatMap(realFolder))].flatMap(socketsIn);
   // What is left over from dead masters goes here, so that every socket after this is of a living one.
   const living = await removeStale(found);
   const asked = await Promise.all(living.map(look));
@@ -99,13 +99,15 @@ function noInstance({ name, pid }: Wanted, others: readonly Looked[]): TsgunErro
 
 const list = (all: readonly Found[]) => all.map(({ name, pid }) => `${name} (pid ${pid})`).join(', ');
 
-/** What the process was started with, as far as /proc lets us see: where it was told to put its socket. */
-function environmentOf(pid: number): Env {
+/** Where this process would have put its socket, as far as /proc lets us see its user and its environment. */
+function foldersOf(pid: number | undefined): string[] {
+  if (pid === undefined) return [];
   try {
     const lines = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-    return Object.fromEntries(lines.map((line) => [line.split('=', 1)[0]!, line.slice(line.indexOf('=') + 1)]));
+    const env = Object.fromEntries(lines.map((line) => [line.split('=', 1)[0]!, line.slice(line.indexOf('=') + 1)]));
+    return foldersToSearch(env, statSync(`/proc/${pid}`).uid);
   } catch {
-    return {};
+    return [];
   }
 }
 

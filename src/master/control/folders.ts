@@ -11,7 +11,7 @@ const SYSTEM = '/run/tsgun';
 const uid = (): number => process.getuid?.() ?? -1;
 
 /** The last resort; the temporary directory belongs to everybody, so the folder is looked at before it is used. */
-const ownFolder = (): string => join(tmpdir(), `tsgun-${uid()}`);
+const ownFolder = (env: Env, owner: number): string => join(env.TMPDIR || tmpdir(), `tsgun-${owner}`);
 
 /** systemd names several folders with colons between them. */
 const serviceFolder = (env: Env): string | undefined => env.RUNTIME_DIRECTORY?.split(':')[0] || undefined;
@@ -26,18 +26,19 @@ export function folderForNew(env: Env): string | undefined {
     return join(session, 'tsgun');
   }
   if (isUsable(make(SYSTEM, 0o755))) return SYSTEM;
-  return isPrivate(make(ownFolder(), 0o700)) ? ownFolder() : undefined;
+  const own = make(ownFolder(env, uid()), 0o700);
+  return isPrivate(own, uid()) ? own : undefined;
 }
 
-/** All folders in which a control socket may be that concerns this user. */
-export function foldersToSearch(env: Env): string[] {
-  const session = [env.XDG_RUNTIME_DIR || undefined, `/run/user/${uid()}`].flatMap((folder) =>
+/** All folders in which a control socket may be that was made by this user, in this environment. */
+export function foldersToSearch(env: Env, owner = uid()): string[] {
+  const session = [env.XDG_RUNTIME_DIR || undefined, `/run/user/${owner}`].flatMap((folder) =>
     folder === undefined ? [] : [join(folder, 'tsgun')],
   );
   const service = serviceFolder(env);
   // RuntimeDirectory=tsgun/shop gives a service a folder of its own below the common one.
   const services = list(SYSTEM).map((name) => join(SYSTEM, name));
-  const own = isPrivate(ownFolder()) ? [ownFolder()] : [];
+  const own = [ownFolder(env, owner)].filter((folder) => isPrivate(folder, owner));
   const all = [...(service === undefined ? [] : [service]), ...session, SYSTEM, ...services, ...own];
   return [...new Set(all)];
 }
@@ -117,9 +118,9 @@ function isUsable(folder: string): boolean {
 }
 
 /** Nobody else can have put it there, or put something in it. */
-function isPrivate(folder: string): boolean {
+function isPrivate(folder: string, owner: number): boolean {
   const stats = lookAt(folder);
-  return stats?.isDirectory() === true && stats.uid === uid() && (stats.mode & 0o077) === 0;
+  return stats?.isDirectory() === true && stats.uid === owner && (stats.mode & 0o077) === 0;
 }
 
 function lookAt(path: string): Stats | undefined {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import {
   folderForNew,
   foldersToSearch,
@@ -95,8 +95,7 @@ test('the folder: the service’s, else the session’s, which has to be our own
 
 test('the folder in the temporary directory is not trusted unless nobody else can have made or filled it', () => {
   const own = join(tempDir(), `tsgun-${process.getuid?.()}`);
-  vi.stubEnv('TMPDIR', join(own, '..'));
-  const isSearched = () => foldersToSearch({}).includes(own);
+  const isSearched = () => foldersToSearch({ TMPDIR: join(own, '..') }).includes(own);
   expect(isSearched()).toBe(false);
   mkdirSync(own, { mode: 0o700 });
   expect(isSearched()).toBe(true);
@@ -104,10 +103,10 @@ test('the folder in the temporary directory is not trusted unless nobody else ca
   expect(isSearched()).toBe(false);
   const other = tempDir();
   chmodSync(other, 0o700);
-  vi.stubEnv('TMPDIR', tempDir());
-  const link = join(process.env.TMPDIR as string, `tsgun-${process.getuid?.()}`);
+  const TMPDIR = tempDir();
+  const link = join(TMPDIR, `tsgun-${process.getuid?.()}`);
   symlinkSync(other, link);
-  expect(foldersToSearch({})).not.toContain(link);
+  expect(foldersToSearch({ TMPDIR })).not.toContain(link);
 });
 
 test('sockets in a folder: only those that have the name of one; dead ones are removed', async () => {
