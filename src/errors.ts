@@ -7,9 +7,12 @@ export const failures = {
   bind: { exitCode: 1, about: 'an address cannot be bound' },
   pidfile: { exitCode: 1, about: 'the pid file belongs to a running instance or cannot be written' },
   hook: { exitCode: 1, about: 'a server hook threw where that ends the start' },
+  rollout: { exitCode: 1, about: 'a reload has failed, and the old generation serves' },
   usage: { exitCode: 2, about: 'the command line is wrong' },
   boot: { exitCode: 3, about: 'the application failed to boot' },
   notFound: { exitCode: 4, about: 'no such application, no such export, or an export that is no application' },
+  noInstance: { exitCode: 5, about: 'no running instance, or several and none is named' },
+  mixed: { exitCode: 6, about: 'after a reload, a part of the workers runs the new generation' },
   bug: { exitCode: 70, about: 'a bug in tsgun' },
 } as const satisfies Record<string, { exitCode: number; about: string }>;
 

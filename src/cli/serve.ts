@@ -3,6 +3,8 @@ import { loadConfig } from '../config/load.ts';
 import { failures, TsgunError } from '../errors.ts';
 import { run } from '../master/run.ts';
 
+const endings = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'];
+
 /** Does what the command line says. */
 export async function main(argv: readonly string[]): Promise<void> {
   if (process.platform === 'win32') {
@@ -16,11 +18,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     return;
   }
   if (line.kind === 'command') {
-    throw new TsgunError(
-      'usage',
-      `the command "${line.name}" is not built yet`,
-      'a new version of the application is served after kill -TERM and a new start',
-    );
+    // Nothing has to be ended in order here: a signal ends it, as it does every other client.
+    for (const signal of endings) process.removeAllListeners(signal);
+    const { control } = await import('./ctl.ts');
+    return control(line.name, line.args, process.env);
   }
   await run(await loadConfig({ argv, env: process.env, cwd: process.cwd() }));
 }

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { ADDRESS_FORMS, type Address, parseAddress, resolveAddress } from '../shared/address.ts';
+import { ADDRESS_FORMS, type Address, parseAddress, resolveAddress, type TcpAddress } from '../shared/address.ts';
 import type { AppSpec } from '../shared/protocol.ts';
 import { parseAppSpec } from './app-spec.ts';
 import { cpuCount } from './cpus.ts';
@@ -11,13 +11,15 @@ export function text(metavar: string): Kind<string> {
   return scalar({ metavar, type: 'string', expected: 'a text that is not empty', parse: read, check: ifString(read) });
 }
 
-/** A path, absolute in the end. `-` is left alone where it means a standard stream. */
-export function path(metavar: string, options: { dash?: string } = {}): Kind<string> {
+/** A path, absolute in the end. `-` is left alone where it means a standard stream, `off` where it means none. */
+export function path(metavar: string, options: { dash?: string; off?: true } = {}): Kind<string> {
   const read = (word: string, cwd: string) => {
     if (word === '' || word.includes('\0')) return undefined;
-    return word === '-' && options.dash !== undefined ? word : resolve(cwd, word);
+    const isWord = (word === '-' && options.dash !== undefined) || (word === 'off' && options.off);
+    return isWord ? word : resolve(cwd, word);
   };
-  const expected = options.dash === undefined ? 'a path' : `a path, or "-" for ${options.dash}`;
+  const word = options.dash === undefined ? (options.off ? ', or "off"' : '') : `, or "-" for ${options.dash}`;
+  const expected = `a path${word}`;
   return scalar({ metavar, type: 'string', expected, parse: read, check: ifString(read) });
 }
 
@@ -166,6 +168,17 @@ export function address(): Kind<Address, string> {
     return typeof resolved === 'string' ? new Wrong(resolved) : resolved;
   };
   return scalar({ metavar: 'address', type: 'string', expected: ADDRESS_FORMS, parse: read, check: ifString(read) });
+}
+
+/** An address with a port of its own, for what the master itself answers. */
+export function tcpAddress(): Kind<TcpAddress, string> {
+  const read = (word: string): TcpAddress | Wrong | undefined => {
+    const parsed = parseAddress(word);
+    if (typeof parsed === 'string') return new Wrong(parsed);
+    return parsed.kind === 'tcp' && /(^|:)\d+$/.test(word) ? parsed : undefined;
+  };
+  const expected = 'HOST:PORT, PORT or [IPV6]:PORT';
+  return scalar({ metavar: 'address', type: 'string', expected, parse: read, check: ifString(read) });
 }
 
 /** The application: a file, and what to take from it. */

@@ -1,6 +1,6 @@
 import { failures } from '../errors.ts';
 import { flagsOf, negated } from './arguments.ts';
-import { commands } from './commands.ts';
+import { type CommandOption, commands } from './commands.ts';
 import { type AnySetting, sections } from './setting.ts';
 import { type Key, settings } from './settings.ts';
 
@@ -17,7 +17,9 @@ const parts: Record<string, () => string> = {
     ),
   commands: () =>
     Object.entries(commands)
-      .map(([name, { summary }]) => item(`**tsgun ${name}**`, summary))
+      .map(([name, command]) =>
+        item(`**tsgun ${name}** [*options*]`, `${command.summary} ${command.more}`, optionsOf(command)),
+      )
       .join('\n'),
   exits: () => table(['Status', 'Meaning'], exitCodes()),
   environment: () =>
@@ -59,6 +61,15 @@ function option(_key: Key, row: AnySetting): string {
   );
 }
 
+/** A command's options in a sentence. */
+function optionsOf({ options }: { options: readonly CommandOption[] }): string {
+  const words = options.map(({ flags, metavar, help }) => {
+    const value = metavar === undefined ? '' : ` *${metavar}*`;
+    return `**${flags}**${value}: ${help[0]!.toLowerCase()}${help.slice(1, -1)}`;
+  });
+  return `Options: ${words.join('; ')}.`;
+}
+
 function inFile(key: Key, row: AnySetting): string {
   const facts = [`Default: ${fallback(row)}.`];
   if (row.flags !== undefined) facts.push(`Option: ${flagsOf(row).map(code).join(', ')}.`);
@@ -74,7 +85,7 @@ function listed([key, row]: [Key, AnySetting]): string[] {
 }
 
 function exitCodes(): string[][] {
-  const byCode = new Map<number, string[]>([[0, ['tsgun was stopped by a signal']]]);
+  const byCode = new Map<number, string[]>([[0, ['tsgun was stopped by a signal', 'the command is done']]]);
   for (const { exitCode, about } of Object.values(failures))
     byCode.set(exitCode, [...(byCode.get(exitCode) ?? []), about]);
   return [...byCode].sort(([a], [b]) => a - b).map(([status, about]) => [code(String(status)), `${about.join('; ')}.`]);

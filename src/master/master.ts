@@ -1,10 +1,13 @@
 import { basename, join } from 'node:path';
 import type { Resolved } from '../config/load.ts';
+import { version } from '../config/version.ts';
 import { failures, TsgunError } from '../errors.ts';
 import { addressUrl } from '../shared/address.ts';
+import { monotonicMs } from '../shared/clock.ts';
 import type { Log } from '../shared/log.ts';
 import type { FromWorker } from '../shared/protocol.ts';
 import { formatSockName } from '../shared/sockname.ts';
+import type { Status } from '../shared/status.ts';
 import { commandLine, eventLine, type Line } from '../supervise/journal.ts';
 import { type Command, type Event, initialState, type State } from '../supervise/model.ts';
 import { Arbiter, type Shell } from './arbiter.ts';
@@ -13,6 +16,7 @@ import { executableOf } from './fork.ts';
 import { type Listener, Listeners } from './listeners.ts';
 import { policyOf } from './policy.ts';
 import { StackCounter } from './stacks.ts';
+import { deathOf, statusOf } from './status.ts';
 import { WorkerProcess } from './worker-process.ts';
 
 /** What becomes of the master's life as a whole. */
@@ -34,6 +38,8 @@ export class Master implements Shell {
   readonly #workers = new Map<number, WorkerProcess>();
   readonly #notices = new Set<string>();
   readonly #stacks = new StackCounter();
+  readonly #startedAt = new Date(Date.now() - process.uptime() * 1000);
+  #lastDeath: Status['lastDeath'];
   /** What an uncaught exception said, by worker. */
   readonly #lastWords = new Map<number, string>();
 
@@ -67,6 +73,8 @@ export class Master implements Shell {
 
   journalEvent(event: Event, before: State, after: State, now: number): void {
     this.#write(eventLine(event, before, after, now, this.#pidOf));
+    if (event.type === 'exited')
+      this.#lastDeath = deathOf(event, before, this.#pidOf(event.id), new Date()) ?? this.#lastDeath;
     if (event.type === 'exited') this.#workers.delete(event.id);
     if (before.servedGeneration === 0 && after.servedGeneration > 0) this.#events.ready();
     // Nobody accepts any more: who connects is to be refused, not to wait in vain.
@@ -75,6 +83,23 @@ export class Master implements Shell {
 
   journalCommand(command: Command, state: State): void {
     this.#write(commandLine(command, state, this.#pidOf));
+  }
+
+  /** What the control socket says. */
+  status(): Status {
+    const at = new Date();
+    return statusOf(this.arbiter.state, {
+      name: this.name,
+      pid: process.pid,
+      tsgun: version,
+      node: process.version,
+      startedAt: this.#startedAt,
+      nowMs: monotonicMs(),
+      at,
+      addresses: this.listeners.all.map(({ sockname }) => formatSockName(sockname)),
+      pidOf: this.#pidOf,
+      lastDeath: this.#lastDeath,
+    });
   }
 
   /**

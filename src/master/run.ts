@@ -6,9 +6,12 @@ import { version } from '../config/version.ts';
 import { TsgunError } from '../errors.ts';
 import { checkLogFile, Log } from '../shared/log.ts';
 import { formatSockName } from '../shared/sockname.ts';
+import { Control } from './control/control.ts';
+import type { Instance } from './control/instance.ts';
 import { Master } from './master.ts';
 import { Pidfile } from './pidfile.ts';
 import { takeSignals } from './signals.ts';
+import { isReady } from './status.ts';
 import { startWarnings } from './warnings.ts';
 
 /** Loading pino would take the first worker's processor: it waits until that one serves, or at the most this long. */
@@ -49,10 +52,12 @@ export async function run(resolved: Resolved): Promise<void> {
     addresses: master.listeners.all.map(({ sockname }) => formatSockName(sockname)),
     log: (level, message) => log.line(level, message, { event: 'hook' }),
   });
+  const control = new Control(config, master.name, instanceOf(master), log);
   const end = async (exitCode: number): Promise<void> => {
     await log.open();
     master.listeners.closeAll();
     await hook('onExit');
+    await control.stop();
     pidfile?.remove();
     await log.close();
     process.exit(exitCode);
@@ -71,6 +76,7 @@ export async function run(resolved: Resolved): Promise<void> {
   try {
     await hook('onStarting');
     if (!master.arbiter.state.halted) await master.listeners.bind(config.bind);
+    if (!master.arbiter.state.halted) await control.openAdmin();
   } catch (error) {
     master.listeners.closeAll();
     pidfile?.remove();
@@ -85,11 +91,28 @@ export async function run(resolved: Resolved): Promise<void> {
   });
   master.arbiter.post({ type: 'tick', lateMs: 0 });
   await Promise.race([begun.then(() => setTimeout(FIRST_ANSWERS_MS)), setTimeout(LOG_WAITS_MS)]);
+  await control.openSocket(process.env);
   await log.open();
   const socknames = master.listeners.all.map(({ sockname }) => sockname);
   for (const warning of startWarnings(resolved.childEnv, process.getuid?.(), socknames)) {
     log.line('warn', warning, { event: 'warning' });
   }
+}
+
+/** What the control socket has to do with. */
+function instanceOf(master: Master): Instance {
+  return {
+    status: () => master.status(),
+    reload: async () => ({
+      outcome: 'failed',
+      message: 'reload is not built yet',
+      durationMs: 0,
+      at: new Date().toISOString(),
+    }),
+    get ready() {
+      return isReady(master.arbiter.state);
+    },
+  };
 }
 
 /** graceful-timeout + 2 s: what TimeoutStopSec= and Kubernetes' grace period have to exceed. */

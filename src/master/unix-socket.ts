@@ -28,25 +28,34 @@ export type UnixRefusal = { code: string; detail?: string };
  * has its mode before anybody can connect, that libuv's unlink-by-name at close hits nobody's file, and that of two
  * masters which start together only one gets the path.
  */
-export class UnixSocket {
+export class UnixSocket<Holder extends { close(): void } = BoundHandle> {
   readonly path: string;
-  readonly handle: BoundHandle;
+  readonly handle: Holder;
   readonly #temporary: string;
   #published: Stats | undefined;
 
-  private constructor(path: string, temporary: string, handle: BoundHandle) {
+  private constructor(path: string, temporary: string, handle: Holder) {
     this.path = path;
     this.#temporary = temporary;
     this.handle = handle;
   }
 
   /** Binds; refuses a path on which somebody listens and a file that is no socket. */
-  static async bind(path: string, options: UnixOptions): Promise<UnixSocket | UnixRefusal> {
+  static bind(path: string, options: UnixOptions): Promise<UnixSocket | UnixRefusal> {
+    return UnixSocket.bindBy(bindPath, path, options);
+  }
+
+  /** The same for what somebody else binds: a server, or a handle; a number is the error's. */
+  static async bindBy<Holder extends { close(): void }>(
+    bind: (path: string) => Holder | number | Promise<Holder | number>,
+    path: string,
+    options: UnixOptions,
+  ): Promise<UnixSocket<Holder> | UnixRefusal> {
     const occupant = await lookAt(path);
     if (occupant.refusal) return occupant.refusal;
     const temporary = temporaryName(path);
     removeQuietly(temporary);
-    const handle = bindPath(temporary);
+    const handle = await bind(temporary);
     if (typeof handle === 'number') return { code: codeOf(handle) };
     try {
       chmodSync(temporary, options.mode);

@@ -7,6 +7,8 @@ export type Address =
   | { kind: 'unix'; path: string }
   | { kind: 'fd'; fd: number };
 
+export type TcpAddress = Extract<Address, { kind: 'tcp' }>;
+
 /** The port of an address that names none, as Gunicorn has it. */
 export const DEFAULT_PORT = 8000;
 

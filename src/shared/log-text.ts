@@ -47,7 +47,7 @@ function withStack(line: { msg: string; stack?: string }): string {
 }
 
 /** Control bytes from outside must not steer a terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(CONTROL, (byte) => `\\x${byte.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 

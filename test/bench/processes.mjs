@@ -1,8 +1,9 @@
 // Starting, watching and ending the processes that are compared.
 import { execFileSync, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
-import { cpus } from 'node:os';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -48,11 +49,15 @@ export const cores = (() => {
   }
 })();
 
+/** Where control sockets go. */
+const runtime = mkdtempSync(join(tmpdir(), 'tsgun-bench-'));
+process.on('exit', () => rmSync(runtime, { recursive: true, force: true }));
+
 /** Starts a program of its own process group with its output thrown away. */
 export function start(args, { env = {}, core } = {}) {
   const [file, ...rest] = core === undefined ? [node, ...args] : [pinner, '-c', core, node, ...args];
   const child = spawn(file, rest, {
-    env: { ...process.env, NODE_ENV: 'production', ...env },
+    env: { ...process.env, NODE_ENV: 'production', XDG_RUNTIME_DIR: runtime, ...env },
     stdio: 'ignore',
     detached: true,
   });

@@ -13,7 +13,7 @@ import { listeningPorts, portListens, until } from '../helpers/proc.ts';
 import { freePort, runBare, said, startProgram } from '../helpers/program.ts';
 import { MARKER, Tsgun } from '../helpers/running.ts';
 import { tempApp, tempDir } from '../helpers/temp.ts';
-import { program, startTsgun, testNode } from '../helpers/tsgun.ts';
+import { program, runtimeEnvironment, startTsgun, testNode } from '../helpers/tsgun.ts';
 
 const start = (...binds: string[]) =>
   startTsgun(['app.js', '-w', '2', ...binds.flatMap((bind) => ['-b', bind])], { cwd: tempApp(hello) });
@@ -68,7 +68,7 @@ async function startWithSocket(server: Server, args: string[], source: string): 
   const fd = (server as unknown as { _handle: { fd: number } })._handle.fd;
   const child = spawn(testNode, [program, '--log-format', 'json', 'app.js', ...args], {
     cwd: tempApp(source),
-    env: { PATH: process.env.PATH, [MARKER]: marker },
+    env: { PATH: process.env.PATH, ...runtimeEnvironment(), [MARKER]: marker },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe', fd],
   });

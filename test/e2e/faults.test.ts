@@ -10,7 +10,7 @@ import { hello, slow } from '../helpers/apps.ts';
 import { get, openKeepAlive } from '../helpers/http.ts';
 import { alive, portListens, until, waitGone } from '../helpers/proc.ts';
 import { tempApp, tempDir } from '../helpers/temp.ts';
-import { program, startTsgun, testNode } from '../helpers/tsgun.ts';
+import { program, runtimeEnvironment, startTsgun, testNode } from '../helpers/tsgun.ts';
 
 const local = ['-b', '127.0.0.1:0'];
 
@@ -260,7 +260,11 @@ test('standard output and standard error in one file: nothing is overwritten', a
   const cwd = tempApp("console.log('from the application'); module.exports = (q, r) => r.end('ok');");
   const path = join(cwd, 'both.log');
   const command = `exec "$0" "$1" app.js -b 127.0.0.1:0 -w 2 >${path} 2>&1`;
-  const child = spawn('sh', ['-c', command, testNode, program], { cwd, stdio: 'ignore' });
+  const child = spawn('sh', ['-c', command, testNode, program], {
+    cwd,
+    env: { ...process.env, ...runtimeEnvironment() },
+    stdio: 'ignore',
+  });
   const text = () => (existsSync(path) ? readFileSync(path, 'utf8') : '');
   await until(async () => text().split('"event":"serving"').length === 3, 'both workers should serve', 15_000);
   child.kill('SIGTERM');

@@ -11,7 +11,7 @@ import { alive, descriptorsOf, procStat, until, waitGone } from '../helpers/proc
 import { needs } from '../helpers/requires.ts';
 import { MARKER, Tsgun } from '../helpers/running.ts';
 import { tempApp } from '../helpers/temp.ts';
-import { program, startTsgun, testNode } from '../helpers/tsgun.ts';
+import { program, runtimeEnvironment, startTsgun, testNode } from '../helpers/tsgun.ts';
 
 function start(workers: number, app = hello): Promise<Tsgun> {
   const args = ['app.js', '-w', String(workers), '-b', '127.0.0.1:0', '--drain-linger', '1', '--graceful-timeout', '5'];
@@ -242,7 +242,7 @@ async function startInTerminal(script: string): Promise<Tsgun> {
   const command = `stty -echo; exec '${testNode}' '${program}' --log-format json app.js -w 2 -b 127.0.0.1:0`;
   const child = spawn('sh', ['-c', `exec '${script}' -qfec "$0" /dev/null >&2`, command], {
     cwd: tempApp(hello),
-    env: { PATH: process.env.PATH, SHELL: '/bin/sh', [MARKER]: marker },
+    env: { PATH: process.env.PATH, SHELL: '/bin/sh', ...runtimeEnvironment(), [MARKER]: marker },
     detached: true,
     stdio: ['pipe', 'ignore', 'pipe'],
   });

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { register } from './cleanup.ts';
 import { MARKER, Tsgun } from './running.ts';
+import { tempDir } from './temp.ts';
 
 export type { Tsgun } from './running.ts';
 
@@ -40,10 +41,11 @@ process.once('exit', () => {
 export function startTsgun(args: string[], options: StartOptions = {}): Tsgun {
   const { node = testNode, nodeArgs = [], json = true, stderr = 'read' } = options;
   const marker = randomUUID();
+  const runtime = runtimeEnvironment();
   const front = json ? ['--log-format', 'json'] : [];
   const child = spawn(node, [...nodeArgs, options.program ?? program, ...front, ...args], {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-    env: childEnvironment({ ...options.env, [MARKER]: marker }),
+    env: childEnvironment({ ...runtime, ...options.env, [MARKER]: marker }),
     detached: options.group ?? true,
     stdio: ['ignore', 'pipe', typeof stderr === 'number' ? stderr : 'pipe'],
   });
@@ -53,6 +55,11 @@ export function startTsgun(args: string[], options: StartOptions = {}): Tsgun {
     clean: (failed) => started.clean(failed).finally(() => running.delete(started)),
   });
   return started;
+}
+
+/** Where the control socket goes: a folder that is no other's, instead of the machine's own. */
+export function runtimeEnvironment(): { XDG_RUNTIME_DIR: string; RUNTIME_DIRECTORY: undefined } {
+  return { XDG_RUNTIME_DIR: tempDir(), RUNTIME_DIRECTORY: undefined };
 }
 
 /** What vitest and npm add to the environment has no business in the program under test. */

@@ -129,6 +129,12 @@ describe('other kinds', () => {
       '! expected a path, or "-" for standard error, got ""',
     );
   });
+  it('path: "off" is a word only where there can be none', () => {
+    expect(parsed(kinds.path('path', { off: true }), 'off')).toBe('off');
+    expect(parsed(kinds.path('path', { off: true }), './off')).toBe('/srv/shop/off');
+    expect(parsed(kinds.path('path'), 'off')).toBe('/srv/shop/off');
+    expect(parsed(kinds.path('path', { off: true }), '')).toBe('! expected a path, or "off", got ""');
+  });
   it('text: not empty', () => {
     expect(parsed(kinds.text('name'), 'shop')).toBe('shop');
     expect(parsed(kinds.text('name'), '')).toContain('expected a text');
@@ -153,6 +159,14 @@ describe('other kinds', () => {
     expect(parsed(address, 'unix:a.sock')).toEqual({ kind: 'unix', path: '/srv/shop/a.sock' });
     expect(parsed(address, ':99999')).toContain('expected a port from 0 to 65535');
     expect(checked(address, 8000)).toContain('got 8000 (number)');
+  });
+  it('tcpAddress: only TCP, and the port has to be given', () => {
+    const address = kinds.tcpAddress();
+    expect(parsed(address, ':9000')).toMatchObject({ kind: 'tcp', host: '0.0.0.0', port: 9000 });
+    expect(parsed(address, '[::1]:9000')).toMatchObject({ host: '::1', port: 9000 });
+    expect(parsed(address, '9000')).toMatchObject({ host: '0.0.0.0', port: 9000 });
+    for (const word of ['127.0.0.1', '[::1]', 'unix:/a.sock', 'unix:/a:1', 'fd://3'])
+      expect(parsed(address, word)).toBe(`! expected HOST:PORT, PORT or [IPV6]:PORT, got "${word}"`);
   });
 });
 
