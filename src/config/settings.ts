@@ -186,6 +186,15 @@ export const settings = {
     listed: true,
     help: 'Name of this instance, as ps(1) shows it.',
   }),
+  upgrade: setting({
+    section: 'mechanics',
+    flags: '--upgrade',
+    kind: choice('when', ['auto', 'force', 'off']),
+    default: 'auto',
+    reload: false,
+    help: 'Whether the signal USR2 replaces the master by a new one: "auto" does when it was started in a terminal.',
+    more: 'A supervisor sees the old master end; "force" is for one that puts up with it.',
+  }),
   umask: setting({
     section: 'mechanics',
     flags: '-m, --umask',
