@@ -1,8 +1,26 @@
 /** Masters that replace each other: each is started by the one before, and none is a child of the test. */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { register } from './cleanup.ts';
 import type { LogRecord } from './journal.ts';
 import { alive, commandLine, until, waitGone } from './proc.ts';
 import type { Tsgun } from './running.ts';
+import { tempApp } from './temp.ts';
+
+/** An application of two workers that may be upgraded, and is quick to leave. */
+export const usual = ['app.js', '-w', '2', '--upgrade', 'force', '--drain-linger', '1', '--graceful-timeout', '5'];
+
+/** An application as app.js that does not come to its end of loading while it is held. */
+export function heldApp(): { cwd: string; hold(): void; release(): void } {
+  const cwd = tempApp({
+    'package.json': '{ "type": "module" }',
+    'app.js': `import { existsSync } from 'node:fs';
+      while (existsSync('hold')) await new Promise((done) => setTimeout(done, 10));
+      export default (req, res) => res.end(String(process.pid));`,
+  });
+  const file = join(cwd, 'hold');
+  return { cwd, hold: () => writeFileSync(file, ''), release: () => rmSync(file) };
+}
 
 export interface Upgraded {
   /** Pid of the new master. */
@@ -37,7 +55,7 @@ export async function stopMaster(pid: number): Promise<void> {
 }
 
 /** At the test's end it is told to stop, as the master is that the test has started. */
-function follow(pid: number): void {
+export function follow(pid: number): void {
   register({
     async clean() {
       if (!alive(pid) || !commandLine(pid).includes('tsgun')) return '';
