@@ -81,7 +81,7 @@ test('a new master whose workers do not load within --boot-timeout gives up', as
   hold();
   await beginUpgrade(tsgun);
   const { cause } = await tsgun.waitFor('upgrade-failed');
-  expect(cause).toMatch(/boot timeout.*\(it exited with code 3\)$/);
+  expect(cause).toMatch(/^exited with code 3 \(.*boot timeout/);
   release();
   await carriesOn(tsgun, cwd, loads);
 });
@@ -93,7 +93,7 @@ test('a new master that does nothing at all is killed', async () => {
   const pid = await beginUpgrade(tsgun);
   process.kill(pid, 'SIGSTOP');
   const { cause } = await tsgun.waitFor('upgrade-failed');
-  expect(cause).toBe('it did not serve within 1 s (--boot-timeout) (it was killed by SIGKILL)');
+  expect(cause).toBe('was killed by SIGKILL (did not serve within 1 s (--boot-timeout))');
   await carriesOn(tsgun, cwd, loads);
 });
 
@@ -109,7 +109,7 @@ test('a new master of which only a part serves is sent away, and what it has beg
   const pid = await beginUpgrade(tsgun);
   await tsgun.waitFor(({ event, master }) => event === 'serving' && master === pid);
   const { cause } = await tsgun.waitFor('upgrade-failed', { timeoutMs: 20_000 });
-  expect(cause).toMatch(/\(it exited with code 0\)$/);
+  expect(cause).toMatch(/^exited with code 0 /);
   rmSync(join(cwd, 'hold'));
   await carriesOn(tsgun, cwd, loads);
 });
@@ -173,6 +173,19 @@ test('when the old master is killed, the new one takes over and goes on booting'
   expect(readdirSync(cwd).filter((name) => /pid|sock/.test(name))).toEqual([]);
 });
 
+test('the old master is killed before the new one has read anything', async () => {
+  const cwd = tempApp(hello);
+  const tsgun = await start(cwd);
+  const loads = visit(tsgun);
+  const pid = await beginUpgrade(tsgun);
+  tsgun.signal('SIGKILL');
+  await tsgun.waitFor('takeover');
+  await tsgun.waitFor(({ event, master }) => event === 'serving' && master === pid, { count: 2 });
+  await expectNothingLost(loads);
+  await stopMaster(pid);
+  expect(readdirSync(cwd).filter((name) => /pid|sock/.test(name))).toEqual([]);
+});
+
 test('when the new master is killed, the old one carries on', async () => {
   const { cwd, hold, release } = heldApp();
   const tsgun = await start(cwd);
@@ -182,7 +195,7 @@ test('when the new master is killed, the old one carries on', async () => {
   await tsgun.waitFor(({ event, master }) => event === 'spawn' && master === pid);
   process.kill(pid, 'SIGKILL');
   const { cause } = await tsgun.waitFor('upgrade-failed');
-  expect(cause).toBe('it was killed by SIGKILL');
+  expect(cause).toBe('was killed by SIGKILL');
   release();
   await waitGone(pid);
   await carriesOn(tsgun, cwd, loads);
