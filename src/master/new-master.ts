@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { eachLine } from '../shared/lines.ts';
 import {
@@ -43,7 +44,7 @@ export class NewMaster {
       stdio: ['inherit', 'inherit', 'inherit', 'pipe', ...fds],
     });
     this.pid = this.#child.pid;
-    this.gone = ended(this.#child).then((how) => listener.ended(how));
+    this.gone = ended(this.#child, cwd).then((how) => listener.ended(how));
     const channel = this.#channel;
     channel?.on('error', () => {});
     if (channel) eachLine(channel, (line) => receive(line, listener));
@@ -75,10 +76,13 @@ function receive(line: string, listener: NewMasterListener): void {
 }
 
 /** How a process has ended, when its last words are read; not longer than they may take. */
-function ended(child: ChildProcess): Promise<string> {
+function ended(child: ChildProcess, cwd: string): Promise<string> {
   return new Promise((resolve) => {
     child.on('error', (error) => {
-      if (child.pid === undefined) resolve(`could not be started: ${error.message}`);
+      if (child.pid !== undefined) return;
+      // The system names the program, whatever is missing.
+      const why = existsSync(cwd) ? error.message : `its working directory ${cwd} does not exist`;
+      resolve(`could not be started: ${why}`);
     });
     child.once('exit', (code, signal) => {
       const how = signal === null ? `exited with code ${code}` : `was killed by ${signal}`;

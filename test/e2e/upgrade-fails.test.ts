@@ -1,5 +1,5 @@
 /** USR2 when the new master does not come to serve, or one of both is ended meanwhile. */
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { hello } from '../helpers/apps.ts';
@@ -199,6 +199,17 @@ test('when the new master is killed, the old one carries on', async () => {
   release();
   await waitGone(pid);
   await carriesOn(tsgun, cwd, loads);
+});
+
+test('the old master carries on when the directory that it was started in is gone', async () => {
+  const cwd = tempApp(hello);
+  const tsgun = await start(cwd);
+  renameSync(cwd, `${cwd}-gone`);
+  tsgun.signal('SIGUSR2');
+  const { cause } = await tsgun.waitFor('upgrade-failed');
+  expect(cause).toBe(`could not be started: its working directory ${cwd} does not exist`);
+  renameSync(`${cwd}-gone`, cwd);
+  expect((await tsgun.get()).status).toBe(200);
 });
 
 test.for([
