@@ -1,6 +1,7 @@
 import { parseCommandLine } from '../config/arguments.ts';
 import { loadConfig } from '../config/load.ts';
 import { failures, TsgunError } from '../errors.ts';
+import { Predecessor } from '../master/predecessor.ts';
 import { run } from '../master/run.ts';
 
 const endings = ['SIGTERM', 'SIGINT', 'SIGQUIT', 'SIGHUP', 'SIGUSR2'];
@@ -23,7 +24,13 @@ export async function main(argv: readonly string[]): Promise<void> {
     const { control } = await import('./ctl.ts');
     return control(line.name, line.args, process.env);
   }
-  await run(await loadConfig({ argv, env: process.env, cwd: process.cwd() }));
+  const predecessor = Predecessor.of(process.env);
+  try {
+    await run(await loadConfig({ argv, env: process.env, cwd: process.cwd() }), predecessor);
+  } catch (error) {
+    predecessor?.failed(error instanceof TsgunError ? error.line : String(error));
+    throw error;
+  }
 }
 
 /** Tells a failure in one line, a defect of ours with its stack, and exits. */

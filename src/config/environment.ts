@@ -8,11 +8,13 @@ export type Env = Readonly<Record<string, string | undefined>>;
 /** What is said to the master alone: an application that read it would believe itself to be supervised by systemd. */
 const MASTERS_OWN = ['TSGUN_CMD_ARGS', 'NOTIFY_SOCKET', 'LISTEN_PID', 'LISTEN_FDS', 'LISTEN_FDNAMES', 'LISTEN_PIDFDID'];
 const MASTERS_OWN_WATCHDOG = ['WATCHDOG_PID', 'WATCHDOG_USEC'];
+/** Of an upgrade: what the old master says to the new one. */
+const MASTERS_OWN_UPGRADE = ['TSGUN_UPGRADE'];
 
 /** The environment of the workers: that of tsgun, then the files, then `--env`, each over the ones before. */
 export function childEnv(env: Env, cwd: string, files: readonly string[], set: Env): Env {
   const result: Record<string, string | undefined> = { ...env, PWD: cwd };
-  for (const name of [...MASTERS_OWN, ...MASTERS_OWN_WATCHDOG]) delete result[name];
+  for (const name of [...MASTERS_OWN, ...MASTERS_OWN_WATCHDOG, ...MASTERS_OWN_UPGRADE]) delete result[name];
   return Object.assign(result, ...files.map(readEnvFile), set);
 }
 

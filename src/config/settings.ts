@@ -292,6 +292,15 @@ export const settings = {
     help: 'Where probes may ask for /healthz and /readyz: HOST:PORT, PORT or [IPV6]:PORT.',
     more: 'The master answers there, and nothing else than these two. `/healthz` is 200 while the master runs, `/readyz` while a worker serves and no stop has begun, and 503 otherwise.',
   }),
+  upgrade: setting({
+    section: 'mechanics',
+    flags: '--upgrade',
+    kind: choice('when', ['auto', 'force', 'off']),
+    default: 'auto',
+    reload: false,
+    help: 'Whether the signal USR2 replaces the master by a new one: "auto" does when it was started in a terminal.',
+    more: 'A supervisor sees the old master end; "force" is for one that puts up with it.',
+  }),
   umask: setting({
     section: 'mechanics',
     flags: '-m, --umask',

@@ -13,7 +13,7 @@ import { bindTcp } from './listeners-node.ts';
 
 /** Options that change nothing of a worker's process: not its directory, environment, permissions or arguments of Node. */
 const harmless =
-  /^(-[wbnp]|--(workers|bind|name|pid|control-socket|backlog|boot-timeout|graceful-timeout|drain-linger|keep-alive|app-port|ready|log-level|log-format|error-logfile))$/;
+  /^(-[wbnp]|--(workers|bind|name|pid|control-socket|backlog|boot-timeout|graceful-timeout|drain-linger|keep-alive|app-port|ready|log-level|log-format|error-logfile|upgrade))$/;
 
 const configFiles = ['js', 'mjs', 'cjs', 'ts', 'json'].map((ending) => `tsgun.config.${ending}`);
 
@@ -23,7 +23,7 @@ let early: { worker: Worker; executable: Executable } | undefined;
 export function forkEarly(argv: readonly string[], processEnv: Readonly<Record<string, string | undefined>>): void {
   const [app = '', ...options] = argv;
   const plain = options.length % 2 === 0 && options.every((word, index) => index % 2 === 1 || harmless.test(word));
-  if (!plain || app.startsWith('-') || isCommand(app) || processEnv.TSGUN_CMD_ARGS) return;
+  if (!plain || app.startsWith('-') || isCommand(app) || processEnv.TSGUN_CMD_ARGS || processEnv.TSGUN_UPGRADE) return;
   if (!existsSync(app) || configFiles.some((file) => existsSync(file))) return;
   const binds = options.filter((_, index) => /^(-b|--bind)$/.test(options[index - 1] ?? ''));
   if (binds.length === 0 && processEnv.PORT) binds.push(processEnv.PORT);

@@ -10,6 +10,8 @@ import type { SockName } from '../shared/protocol.ts';
 export interface BoundHandle {
   getsockname?(out: object): number;
   fchmod?(mode: number): number;
+  /** The descriptor; -1 when it is closed. */
+  readonly fd?: number;
   /** Accepts from the next turn of the loop on, unless it is closed at once. */
   listen?(backlog: number): number;
   close(): void;

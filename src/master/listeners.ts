@@ -11,6 +11,7 @@ import { type Address, formatAddress } from '../shared/address.ts';
 import type { Answer, ListenerInfo, Question, SockName } from '../shared/protocol.ts';
 import { formatSockName } from '../shared/sockname.ts';
 import { bindError, refuseDoubles } from './bind-errors.ts';
+import type { InheritedSockets } from './inherited.ts';
 import { adopt, type BoundHandle, type BoundTcp, bindTcp, IPV6_ONLY, noIPv6 } from './listeners-node.ts';
 import { portOwner } from './port-owner.ts';
 import { type UnixOptions, UnixSocket } from './unix-socket.ts';
@@ -26,6 +27,10 @@ export interface Listener {
   /** What a program asked for; another worker that asks for the same gets the same socket. */
   key?: string;
   fd?: number;
+  /** The address as the user gave it. */
+  bind?: string;
+  /** Another master serves it as well: it is neither cut short nor unlinked. */
+  shared?: boolean;
   unix?: UnixSocket;
   /** Workers in which servers listen on it, and how many: a close may be reported after the next listen() was answered. */
   users: Map<number, number>;
@@ -37,19 +42,34 @@ export class Listeners {
   #questions: Promise<unknown> = Promise.resolve();
   #nextId = 1;
   readonly #unixOptions: UnixOptions;
+  readonly #inherited: InheritedSockets | undefined;
 
-  constructor(unixOptions: UnixOptions) {
+  constructor(unixOptions: UnixOptions, inherited?: InheritedSockets) {
     this.#unixOptions = unixOptions;
+    this.#inherited = inherited;
   }
 
   /** Binds what the user asked for. @throws TsgunError('bind') */
   async bind(addresses: readonly Address[]): Promise<void> {
     refuseDoubles(addresses);
     for (const address of addresses) {
-      if (address.kind === 'unix') await this.#bindUnix(address.path);
-      else if (address.kind === 'fd') this.#adopt(address.fd);
-      else await this.#bindHost(address, addresses);
+      const before = this.#nextId;
+      const inherited = this.#inherited?.take(address) ?? [];
+      for (const { handle, sockname, ...more } of inherited) this.#add(handle, sockname, { ...more, explicit: true });
+      if (inherited.length === 0) await this.#bindAnew(address, addresses);
+      this.#note(before, address);
     }
+  }
+
+  async #bindAnew(address: Address, all: readonly Address[]): Promise<void> {
+    if (address.kind === 'unix') await this.#bindUnix(address.path);
+    else if (address.kind === 'fd') this.#adopt(address.fd);
+    else await this.#bindHost(address, all);
+  }
+
+  /** By which address the user will call the listeners from this one on. */
+  #note(from: number, address: Address): void {
+    for (const listener of this.all) if (listener.id >= from) listener.bind = formatAddress(address);
   }
 
   get all(): readonly Listener[] {
@@ -130,14 +150,21 @@ export class Listeners {
    */
   closeAll(): void {
     for (const listener of this.all) {
-      if (!listener.unix && listener.fd === undefined) listener.handle.listen?.(0);
+      if (!listener.unix && listener.fd === undefined && !listener.shared) listener.handle.listen?.(0);
       this.#close(listener);
     }
+    this.#inherited?.closeRest();
+  }
+
+  /** The old master leaves to this one what both had. */
+  takeOver(): void {
+    if (this.#inherited) this.#inherited.inCharge = true;
+    for (const listener of this.all) listener.shared = false;
   }
 
   #close(listener: Listener): void {
     if (!this.#listeners.delete(listener.id)) return;
-    if (listener.unix) listener.unix.close();
+    if (listener.unix) listener.unix.close(listener.shared);
     else listener.handle.close();
   }
 
@@ -195,7 +222,10 @@ export class Listeners {
     if (addressType === -1 && address?.startsWith('\0')) return { errno: -constants.errno.EINVAL };
     const path = addressType === -1 && address !== null ? resolve(cwd, address) : undefined;
     const key = path === undefined ? `${addressType}|${address ?? '*'}|${port}|${index}` : `unix|${path}`;
-    let listener = this.all.find((each) => each.key === key || isBoundTo(each, question, path));
+    const isIt = (each: Pick<Listener, 'sockname' | 'key'>) => each.key === key || isBoundTo(each, question, path);
+    let listener = this.all.find(isIt);
+    const inherited = listener ? undefined : this.#inherited?.find(isIt);
+    if (inherited) listener = this.#add(inherited.handle, inherited.sockname, { ...inherited, explicit: false, key });
     if (!listener && path !== undefined) {
       const bound = await UnixSocket.bind(path, this.#unixOptions);
       // The program may look at the path as soon as listen() returns.
@@ -223,7 +253,11 @@ export class Listeners {
 const errnos: Record<string, number> = constants.errno;
 
 /** A program that asks for the very address that a socket has, such as the free port it found before, means that socket. */
-function isBoundTo({ sockname }: Listener, { address, port }: Question, path: string | undefined): boolean {
+function isBoundTo(
+  { sockname }: Pick<Listener, 'sockname'>,
+  { address, port }: Question,
+  path: string | undefined,
+): boolean {
   if ('path' in sockname) return sockname.path === path;
   if (path !== undefined || port === 0 || sockname.port !== port) return false;
   return sockname.address === (address ?? '::');

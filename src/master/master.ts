@@ -13,6 +13,7 @@ import { type Command, type Event, initialState, type State } from '../supervise
 import { Arbiter, type Shell } from './arbiter.ts';
 import { bootOrder } from './boot-order.ts';
 import { executableOf } from './fork.ts';
+import type { InheritedSockets } from './inherited.ts';
 import { type Listener, Listeners } from './listeners.ts';
 import { policyOf } from './policy.ts';
 import { StackCounter } from './stacks.ts';
@@ -25,6 +26,8 @@ export interface MasterEvents {
   ready(): void;
   /** No worker is left, and none is wanted. */
   halted(exitCode: number): void;
+  /** Something has happened. */
+  stepped(state: State): void;
 }
 
 /** The hands of the arbiter: it spawns, tells and kills workers, and reports what they say. */
@@ -43,13 +46,13 @@ export class Master implements Shell {
   /** What an uncaught exception said, by worker. */
   readonly #lastWords = new Map<number, string>();
 
-  constructor(resolved: Resolved, log: Log, events: MasterEvents) {
+  constructor(resolved: Resolved, log: Log, events: MasterEvents, inherited?: InheritedSockets) {
     const { config } = resolved;
     this.#resolved = resolved;
     this.#log = log;
     this.#events = events;
     this.name = config.name ?? basename(config.app.file);
-    this.listeners = new Listeners({ mode: config.socketMode, group: config.socketGroup });
+    this.listeners = new Listeners({ mode: config.socketMode, group: config.socketGroup }, inherited);
     const seed = Math.floor(Math.random() * 2 ** 32);
     this.arbiter = new Arbiter(initialState(config, seed), policyOf(config), this);
   }
@@ -79,6 +82,13 @@ export class Master implements Shell {
     if (before.servedGeneration === 0 && after.servedGeneration > 0) this.#events.ready();
     // Nobody accepts any more: who connects is to be refused, not to wait in vain.
     if (!before.goal.stop && after.goal.stop) this.listeners.closeAll();
+    this.#events.stepped(after);
+  }
+
+  /** The master that has started this one leaves everything to it. */
+  takeOver(): void {
+    this.listeners.takeOver();
+    for (const listener of this.listeners.all) if (listener.stage === 'listening') this.#announce(listener);
   }
 
   journalCommand(command: Command, state: State): void {

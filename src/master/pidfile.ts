@@ -4,10 +4,15 @@ import { TsgunError } from '../errors.ts';
 
 /** The file that holds the master's number. */
 export class Pidfile {
-  readonly #path: string;
+  readonly #final: string;
+  readonly #predecessor: number | undefined;
+  #path: string;
 
-  constructor(path: string) {
-    this.#path = path;
+  /** @param predecessor  pid of the master that this one is to replace: until then its own file has `.2` at the end */
+  constructor(path: string, predecessor?: number) {
+    this.#final = path;
+    this.#predecessor = predecessor;
+    this.#path = predecessor === undefined ? path : `${path}.2`;
   }
 
   /**
@@ -16,17 +21,7 @@ export class Pidfile {
    * @throws TsgunError('pidfile') when a living tsgun stands in it, or it cannot be written
    */
   write(): void {
-    const pid = this.#read();
-    if (pid !== undefined && pid !== process.pid && isTsgun(pid)) {
-      throw new TsgunError(
-        'pidfile',
-        `the pid file ${this.#path} belongs to a running tsgun (pid ${pid})`,
-        `stop it with kill -TERM ${pid}, or choose another --pid`,
-      );
-    }
-    if (pid === undefined && holdsSomething(this.#path)) {
-      throw new TsgunError('pidfile', `${this.#path} is no pid file, and is not overwritten`, 'choose another --pid');
-    }
+    for (const path of new Set([this.#final, this.#path])) this.#refuse(path);
     const temporary = `${this.#path}.${process.pid}`;
     try {
       const fd = openSync(temporary, 'w', 0o644);
@@ -41,19 +36,48 @@ export class Pidfile {
     }
   }
 
-  /** Removes it, if it is still ours. */
-  remove(): void {
-    if (this.#read() !== process.pid) return;
-    removeQuietly(this.#path);
+  /** The predecessor leaves it to this master: who looks finds one of both numbers in it at every moment. */
+  takeOver(): void {
+    try {
+      renameSync(this.#path, this.#final);
+      this.#path = this.#final;
+    } catch {
+      // Somebody has removed it, or the directory is somebody else's by now.
+    }
   }
 
-  #read(): number | undefined {
-    try {
-      const pid = Number(readFileSync(this.#path, 'utf8').trim());
-      return Number.isInteger(pid) && pid > 0 ? pid : undefined;
-    } catch {
-      return undefined;
+  /** Removes it, if it is still ours. */
+  remove(): void {
+    if (readPid(this.#path) === process.pid) removeQuietly(this.#path);
+  }
+
+  /** Removes what a successor has left that was killed. */
+  removeOf(successor: number): void {
+    const path = `${this.#final}.2`;
+    if (readPid(path) === successor) removeQuietly(path);
+  }
+
+  #refuse(path: string): void {
+    const pid = readPid(path);
+    if (pid !== undefined && pid !== process.pid && pid !== this.#predecessor && isTsgun(pid)) {
+      throw new TsgunError(
+        'pidfile',
+        `the pid file ${path} belongs to a running tsgun (pid ${pid})`,
+        `stop it with kill -TERM ${pid}, or choose another --pid`,
+      );
     }
+    if (pid === undefined && holdsSomething(path)) {
+      throw new TsgunError('pidfile', `${path} is no pid file, and is not overwritten`, 'choose another --pid');
+    }
+  }
+}
+
+function readPid(path: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(path, 'utf8').trim());
+    return Number.isInteger(pid) && pid > 0 ? pid : undefined;
+  } catch {
+    return undefined;
   }
 }
 

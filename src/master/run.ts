@@ -4,14 +4,16 @@ import { type HookName, type Master as HookView, runHook } from '../config/hooks
 import type { Resolved } from '../config/load.ts';
 import { version } from '../config/version.ts';
 import { TsgunError } from '../errors.ts';
-import { checkLogFile, Log } from '../shared/log.ts';
+import { checkLogFile, Log, type LogOptions } from '../shared/log.ts';
 import { formatSockName } from '../shared/sockname.ts';
 import { Control } from './control/control.ts';
 import type { Instance } from './control/instance.ts';
-import { Master } from './master.ts';
+import { Master, type MasterEvents } from './master.ts';
 import { Pidfile } from './pidfile.ts';
+import type { Predecessor } from './predecessor.ts';
 import { takeSignals } from './signals.ts';
 import { isReady } from './status.ts';
+import { Upgrade } from './upgrade.ts';
 import { startWarnings } from './warnings.ts';
 
 /** Loading pino would take the first worker's processor: it waits until that one serves, or at the most this long. */
@@ -25,26 +27,41 @@ const FOREVER_MS = 2 ** 31 - 1;
 
 /**
  * Runs the master until it halts; then the process exits.
+ * @param predecessor  the master that has started this one to be replaced by it
  * @throws TsgunError before anything was started
  */
-export async function run(resolved: Resolved): Promise<void> {
+export async function run(resolved: Resolved, predecessor?: Predecessor): Promise<void> {
   const { config } = resolved;
   if (config.umask !== undefined) process.umask(config.umask);
-  const log = openableLog(resolved);
-  const pidfile = config.pid === undefined ? undefined : new Pidfile(config.pid);
+  const log = openableLog(resolved, predecessor);
+  const pidfile = config.pid === undefined ? undefined : new Pidfile(config.pid, predecessor?.pid);
   const hook = (name: HookName): Promise<void> =>
     runHook(config, name, view(), (failure) => log.line('error', failure.line, { event: 'hook', hook: name }));
   let begin = (): void => {};
   const begun = new Promise<void>((resolve) => {
     begin = resolve;
   });
-  const master: Master = new Master(resolved, log, {
+  const events: MasterEvents = {
     ready: () => {
       begin();
       log.line('info', 'ready: the first worker serves', { event: 'ready' });
       void hook('whenReady');
     },
     halted: (exitCode) => void end(exitCode),
+    stepped: (state) => {
+      upgrade.watch(state);
+      predecessor?.watch(state);
+    },
+  };
+  const master = new Master(resolved, log, events, predecessor?.sockets);
+  const upgrade = new Upgrade({
+    config,
+    log,
+    listeners: () => master.listeners.all,
+    state: () => master.arbiter.state,
+    post: (event) => master.arbiter.post(event),
+    inCharge: () => predecessor?.isOver ?? true,
+    failed: (pid) => pidfile?.removeOf(pid),
   });
   const view = (): HookView => ({
     pid: process.pid,
@@ -57,8 +74,10 @@ export async function run(resolved: Resolved): Promise<void> {
     await log.open();
     master.listeners.closeAll();
     await hook('onExit');
+    await upgrade.settled();
     await control.stop();
     pidfile?.remove();
+    predecessor?.failed();
     await log.close();
     process.exit(exitCode);
   };
@@ -68,6 +87,7 @@ export async function run(resolved: Resolved): Promise<void> {
   takeSignals(
     (event) => master.arbiter.post(event),
     (signal) => log.line('info', `${signal} has no meaning here and is ignored`, { event: 'signal', signal }),
+    { SIGUSR2: () => upgrade.begin() },
   );
   process.removeAllListeners('uncaughtException');
   process.on('uncaughtException', (error) => master.uncaught(error));
@@ -88,6 +108,12 @@ export async function run(resolved: Resolved): Promise<void> {
     event: 'start',
     version,
     node: process.version,
+  });
+  predecessor?.onTakeOver(() => {
+    if (master.arbiter.state.goal.stop) return;
+    pidfile?.takeOver();
+    log.line('info', `in charge, after master ${predecessor.pid}`, { event: 'takeover', pid: process.pid });
+    master.takeOver();
   });
   master.arbiter.post({ type: 'tick', lateMs: 0 });
   await Promise.race([begun.then(() => setTimeout(FIRST_ANSWERS_MS)), setTimeout(LOG_WAITS_MS)]);
@@ -120,11 +146,13 @@ function stopBudget({ config }: Resolved): number {
   return config.gracefulTimeout + 2;
 }
 
-function openableLog({ config, childEnv }: Resolved): Log {
+function openableLog({ config, childEnv }: Resolved, predecessor: Predecessor | undefined): Log {
   try {
     checkLogFile(config.errorLogfile);
   } catch (error) {
     throw new TsgunError('config', `--error-logfile: cannot write ${config.errorLogfile}: ${(error as Error).message}`);
   }
-  return new Log({ level: config.logLevel, format: config.logFormat, file: config.errorLogfile, env: childEnv });
+  const { logLevel: level, logFormat: format, errorLogfile: file } = config;
+  const tap: LogOptions['tap'] = (...line) => predecessor?.heard(...line);
+  return new Log({ level, format, file, env: childEnv, tap });
 }

@@ -10,10 +10,14 @@ const meanings = {
 } as const satisfies Record<string, Event>;
 
 /** Taken, since their default would end the master, or open its inspector (USR1). */
-const withoutMeaning = ['SIGHUP', 'SIGUSR1', 'SIGUSR2', 'SIGWINCH'] as const;
+const withoutMeaning = ['SIGHUP', 'SIGUSR1', 'SIGWINCH'] as const;
 
-/** Makes events of signals. */
-export function takeSignals(post: (event: Event) => void, ignore: (signal: string) => void): void {
+/** Makes events of signals; those that the core knows nothing of are `actions`. */
+export function takeSignals(
+  post: (event: Event) => void,
+  ignore: (signal: string) => void,
+  actions: Record<'SIGUSR2', () => void>,
+): void {
   const take = (signal: string, handle: () => void): void => {
     const earlier = process.listeners(signal as NodeJS.Signals);
     process.on(signal, handle);
@@ -21,5 +25,6 @@ export function takeSignals(post: (event: Event) => void, ignore: (signal: strin
     for (const listener of earlier) process.removeListener(signal, listener);
   };
   for (const [signal, event] of Object.entries(meanings)) take(signal, () => post(event));
+  for (const [signal, act] of Object.entries(actions)) take(signal, act);
   for (const signal of withoutMeaning) take(signal, () => ignore(signal));
 }

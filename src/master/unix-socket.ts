@@ -12,6 +12,7 @@ import {
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { getSystemErrorMap } from 'node:util';
+import type { SocketFile } from './handover.ts';
 import { type BoundHandle, bindPath } from './listeners-node.ts';
 
 export interface UnixOptions {
@@ -32,12 +33,24 @@ export class UnixSocket<Holder extends { close(): void } = BoundHandle> {
   readonly path: string;
   readonly handle: Holder;
   readonly #temporary: string;
-  #published: Stats | undefined;
+  #published: SocketFile | undefined;
 
   private constructor(path: string, temporary: string, handle: Holder) {
     this.path = path;
     this.#temporary = temporary;
     this.handle = handle;
+  }
+
+  /** One that another master has bound and shown. */
+  static adopt(path: string, handle: BoundHandle, file: SocketFile): UnixSocket {
+    const socket = new UnixSocket(path, '', handle);
+    socket.#published = file;
+    return socket;
+  }
+
+  /** The file under its path, once it is shown. */
+  get file(): SocketFile | undefined {
+    return this.#published;
   }
 
   /** Binds; refuses a path on which somebody listens and a file that is no socket. */
@@ -73,7 +86,7 @@ export class UnixSocket<Holder extends { close(): void } = BoundHandle> {
    * the second call, when it does, tells whether it has been replaced meanwhile.
    */
   async publish(): Promise<UnixRefusal | undefined> {
-    if (this.#published) return isSame(statQuietly(this.path), this.#published) ? undefined : { code: 'EADDRINUSE' };
+    if (this.#published) return isAt(this.path, this.#published) ? undefined : { code: 'EADDRINUSE' };
     for (let tries = 0; tries < 5; tries++) {
       const occupant = await lookAt(this.path);
       if (occupant.refusal) return occupant.refusal;
@@ -98,11 +111,11 @@ export class UnixSocket<Holder extends { close(): void } = BoundHandle> {
     chmodSync(path, (statSync(path).mode & 0o777) | bits);
   }
 
-  /** Unlinks the path if what stands there is ours. */
-  close(): void {
+  /** Unlinks the path if what stands there is ours, and no other master's too. */
+  close(shared = false): void {
     this.handle.close();
-    removeQuietly(this.#temporary);
-    if (this.#published && isSame(statQuietly(this.path), this.#published)) removeQuietly(this.path);
+    if (this.#temporary !== '') removeQuietly(this.#temporary);
+    if (this.#published && !shared && isAt(this.path, this.#published)) removeQuietly(this.path);
   }
 }
 
@@ -169,7 +182,10 @@ function removeQuietly(path: string): void {
   }
 }
 
-const isSame = (a: Stats | undefined, b: Stats): boolean => a !== undefined && a.ino === b.ino && a.dev === b.dev;
+const isSame = (a: Stats | undefined, b: SocketFile): boolean => a !== undefined && a.ino === b.ino && a.dev === b.dev;
+
+/** Whether that very file stands under the path. */
+export const isAt = (path: string, file: SocketFile): boolean => isSame(statQuietly(path), file);
 
 const codeOf = (errno: number): string => getSystemErrorMap().get(errno)?.[0] ?? `errno ${-errno}`;
 

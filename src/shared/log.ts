@@ -17,6 +17,8 @@ export interface LogOptions {
   /** A file's path, or `-` for standard error. */
   file: string;
   env: Readonly<Record<string, string | undefined>>;
+  /** Hears every line, whatever its level. */
+  tap?: (level: Level, message: string, fields: Fields) => void;
 }
 
 /** How much may wait for a slow reader, in bytes. */
@@ -42,8 +44,9 @@ export class Log {
   }
 
   line(level: Level, message: string, fields: Fields = {}): void {
+    this.#options.tap?.(level, message, fields);
     if (this.#pino) this.#pino[level](fields, message);
-    else this.#early.push(() => this.line(level, message, fields));
+    else this.#early.push(() => this.#pino?.[level](fields, message));
   }
 
   /** A line that a worker wrote to its standard error, as it is. */

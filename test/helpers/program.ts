@@ -7,7 +7,7 @@ import { tempApp } from './temp.ts';
 import { type StartOptions, startTsgun, type Tsgun, testNode } from './tsgun.ts';
 
 /** What stands before a program: `say(...values)`, and a server for it to use. */
-const prelude = `const http = require('node:http'), net = require('node:net');
+export const prelude = `const http = require('node:http'), net = require('node:net');
   const say = (...values) => console.error('app: ' + JSON.stringify(values));
   const answer = (text) => (req, res) => res.end(text + ' ' + process.pid);
 `;

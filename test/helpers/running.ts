@@ -41,18 +41,16 @@ export class Tsgun {
       this.#stdout += text;
     });
     if (reads) child.stderr?.setEncoding('utf8').on('data', (text: string) => this.#journal.add(text));
-    this.exit = new Promise((resolve) => {
+    this.exit = new Promise<Exit>((resolve) => {
       child.once('exit', (code, signal) => {
         this.ended = { code, signal };
-        // What is still in the pipe is read before the end is told; a worker that outlives its master may keep it open.
-        const told = () => {
-          this.#journal.end();
-          resolve({ code, signal });
-        };
-        const late = setTimeout(told, 1000);
+        // What is still in the pipe is read before the end is told; a worker that outlives its master, or a new master,
+        // may keep it open, and have something to say.
+        const late = setTimeout(resolve, 1000, { code, signal });
         child.once('close', () => {
           clearTimeout(late);
-          told();
+          this.#journal.end();
+          resolve({ code, signal });
         });
       });
     });
