@@ -8,18 +8,23 @@ const shared = {
   output: { sourcemap: true, minify: { compress: false, mangle: false, codegen: { removeWhitespace: true } } },
 };
 
-export default defineConfig([
-  {
-    ...shared,
-    input: { 'cli/main': 'src/cli/main.ts', 'worker/main': 'src/worker/main.ts' },
-    output: {
-      ...shared.output,
-      dir: 'dist',
-      format: 'cjs',
-      entryFileNames: '[name].cjs',
-      chunkFileNames: 'chunks/[name].cjs',
-    },
+// One at a time: what both have in common is in both, since each further file costs a start 0.3 ms.
+const executable = (name) => ({
+  ...shared,
+  input: { main: `src/${name}/main.ts` },
+  output: {
+    ...shared.output,
+    dir: `dist/${name}`,
+    format: 'cjs',
+    entryFileNames: '[name].cjs',
+    chunkFileNames: '[name].cjs',
+    cleanDir: false,
   },
+});
+
+export default defineConfig([
+  executable('cli'),
+  executable('worker'),
   {
     ...shared,
     input: { index: 'src/index.ts' },

@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { isCommand } from '../config/commands.ts';
 import { childEnv, logicalCwd } from '../config/environment.ts';
-import { type Executable, executableOf, forkWorker } from './fork.ts';
+import { type Executable, executableOf, forgetGhost, forkWorker } from './fork.ts';
 import { bindTcp } from './listeners-node.ts';
 
 /** Options that change nothing of a worker's process: not its directory, environment, permissions or arguments of Node. */
@@ -19,21 +19,29 @@ const configFiles = ['js', 'mjs', 'cjs', 'ts', 'json'].map((ending) => `tsgun.co
 
 let early: { worker: Worker; executable: Executable } | undefined;
 
-/** Starts the first worker if the command line is of the plainest: `app.js`, harmless options, IPv4 addresses that are free. */
-export function forkEarly(argv: readonly string[], processEnv: Readonly<Record<string, string | undefined>>): void {
+/**
+ * Starts the first worker if the command line is of the plainest: `app.js`, harmless options, IPv4 addresses that are free.
+ * @returns whether it was started
+ */
+export function forkEarly(argv: readonly string[], processEnv: Readonly<Record<string, string | undefined>>): boolean {
   const [app = '', ...options] = argv;
   const plain = options.length % 2 === 0 && options.every((word, index) => index % 2 === 1 || harmless.test(word));
-  if (!plain || app.startsWith('-') || isCommand(app) || processEnv.TSGUN_CMD_ARGS || processEnv.TSGUN_UPGRADE) return;
-  if (!existsSync(app) || configFiles.some((file) => existsSync(file))) return;
+  if (!plain || app.startsWith('-') || isCommand(app) || processEnv.TSGUN_CMD_ARGS || processEnv.TSGUN_UPGRADE)
+    return false;
+  if (!existsSync(app) || configFiles.some((file) => existsSync(file))) return false;
   const binds = options.filter((_, index) => /^(-b|--bind)$/.test(options[index - 1] ?? ''));
   if (binds.length === 0 && processEnv.PORT) binds.push(processEnv.PORT);
-  if (!binds.every(isFree)) return;
+  if (!binds.every(isFree)) return false;
   const cwd = logicalCwd(process.cwd(), processEnv);
   const executable = executableOf(cwd, childEnv(processEnv, cwd, [], {}), 0);
   try {
     early = { worker: forkWorker(executable), executable };
+    // A spawn may fail later, too: see below.
+    early.worker.on('error', () => {});
+    return true;
   } catch {
     // The first worker will be started the ordinary way, and its failure told.
+    return false;
   }
 }
 
@@ -46,11 +54,15 @@ function isFree(bind: string): boolean {
   return true;
 }
 
-/** The worker that was started early, once, if it is what is wanted now. */
+/** The worker that was started early, once, if it lives and is what is wanted now. */
 export function takeEarlyWorker(executable: Executable): Worker | undefined {
   const taken = early;
   early = undefined;
-  if (taken && isDeepStrictEqual(taken.executable, executable)) return taken.worker;
-  taken?.worker.process.kill('SIGKILL');
+  if (taken === undefined) return undefined;
+  const { worker } = taken;
+  // What became of it before anybody listened is not told again.
+  if (worker.process.pid === undefined) forgetGhost(worker);
+  else if (!worker.isDead() && isDeepStrictEqual(taken.executable, executable)) return worker;
+  worker.process.kill('SIGKILL');
   return undefined;
 }

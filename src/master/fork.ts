@@ -30,6 +30,11 @@ export function forkWorker({ cwd, env }: Executable): Worker {
   return cluster.fork(withoutTheMastersOwn(env));
 }
 
+/** A spawn that failed gives no 'exit', and cluster keeps its ghost. */
+export function forgetGhost({ id }: Worker): void {
+  delete cluster.workers?.[id];
+}
+
 /** cluster.fork adds to the master's environment; variables that a worker is not to have are taken out by name. */
 function withoutTheMastersOwn(env: Env): Record<string, string | undefined> {
   const absent = Object.keys(process.env).filter((name) => !(name in env));

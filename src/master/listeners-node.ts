@@ -2,7 +2,7 @@
  * Sockets that are bound but not accepted on. Undocumented and therefore here alone: net._createServerHandle and the
  * handles it makes. `net.BoundSocket` cannot replace it: sending one moves it.
  */
-import net from 'node:net';
+import * as net from 'node:net';
 import { constants } from 'node:os';
 import type { SockName } from '../shared/protocol.ts';
 

@@ -62,7 +62,7 @@ export class Master implements Shell {
       case 'spawn':
         return this.#spawn(command);
       case 'listen':
-        return this.#workers.get(command.id)?.send({ type: 'listen' });
+        return this.#listen(this.#workers.get(command.id));
       case 'drain': {
         const { how, lingerMs, timeoutMs } = command;
         return this.#workers.get(command.id)?.send({ type: 'drain', how, lingerMs, timeoutMs });
@@ -169,6 +169,13 @@ export class Master implements Shell {
     for (const { id, handle } of unprimed) {
       worker.send({ type: 'prime', listener: id, backlog }, handle);
     }
+  }
+
+  /** The sockets that its main server will ask for go along: they are open as long as workers are told to listen. */
+  #listen(worker: WorkerProcess | undefined): void {
+    const explicit = this.listeners.all.filter((each) => each.explicit);
+    worker?.send({ type: 'listen', handles: explicit.map(({ id }) => id) });
+    for (const { id, handle } of explicit) worker?.send({ type: 'handle', listener: id }, handle);
   }
 
   #receive(id: number, worker: WorkerProcess, message: FromWorker): void {

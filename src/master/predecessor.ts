@@ -4,7 +4,8 @@ import { Socket } from 'node:net';
 import { TsgunError } from '../errors.ts';
 import { eachLine } from '../shared/lines.ts';
 import type { Fields, Level } from '../shared/log.ts';
-import { fillsSlot, type State } from '../supervise/model.ts';
+import type { State } from '../supervise/model.ts';
+import { fillsSlot } from '../supervise/slots.ts';
 import { CHANNEL_FD, type FromNewMaster, type Handover, UPGRADE } from './handover.ts';
 import { InheritedSockets } from './inherited.ts';
 
@@ -55,7 +56,7 @@ export class Predecessor {
 
   /** Looks at a state of this master, and tells the old one how far it has come. */
   watch(state: State): void {
-    const serving = state.workers.filter((worker) => worker.stage === 'serving' && fillsSlot(worker)).length;
+    const serving = state.workers.filter((worker) => worker.stage === 'serving' && fillsSlot(worker, state)).length;
     if (serving > 0 && this.#said === 'nothing') this.#say({ type: 'first' }, 'first');
     if (serving < state.goal.workers || state.goal.stop || this.#said === 'all') return;
     this.#say({ type: 'serving' }, 'all');

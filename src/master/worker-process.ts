@@ -1,4 +1,4 @@
-import cluster, { type Worker as ClusterWorker } from 'node:cluster';
+import type { Worker as ClusterWorker } from 'node:cluster';
 import { existsSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { constants } from 'node:os';
@@ -13,7 +13,7 @@ import {
   type ToWorker,
 } from '../shared/protocol.ts';
 import { takeEarlyWorker } from './early-worker.ts';
-import { type Executable, forkWorker } from './fork.ts';
+import { type Executable, forgetGhost, forkWorker } from './fork.ts';
 
 /** What the process tells the master. */
 export interface WorkerListener {
@@ -69,8 +69,7 @@ export class WorkerProcess {
     worker.on('error', () => {});
     child.on('error', (error) => {
       if (child.pid !== undefined) return;
-      // A failed spawn gives no 'exit', and cluster keeps its ghost.
-      delete cluster.workers?.[worker.id];
+      forgetGhost(worker);
       // The system names the program, whatever is missing.
       const why = existsSync(cwd) ? error.message : `its working directory ${cwd} does not exist`;
       exited(null, null, `could not be started: ${why}`);

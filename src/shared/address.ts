@@ -94,8 +94,8 @@ function at(host: string | null, port: string | undefined, text: string): Addres
 
 const hostAndPort = (host: string, port: number) => (mayBeIPv6(host) ? `[${host}]:${port}` : `${host}:${port}`);
 
-/** A colon decides: Node's isIPv6 compiles a regular expression that costs 4 ms of every start. */
-const mayBeIPv6 = (host: string) => host.includes(':');
+/** Two colons decide: Node's isIPv6 compiles a regular expression that costs 4 ms of every start. */
+const mayBeIPv6 = (host: string) => host.indexOf(':') !== host.lastIndexOf(':');
 
 const isUnspecified = (host: string) => mayBeIPv6(host) && /^[0:]+$/.test(host);
 

@@ -62,8 +62,8 @@ export interface Boot {
 export type ToWorker =
   | { type: 'prime'; listener: number; backlog: number } // with a handle: listen once and close it, so that the socket queues
   | Boot
-  | { type: 'listen' } // leave standby: accept on every listener
-  | { type: 'handle'; listener: number } // with a handle: the answer to 'want'
+  | { type: 'listen'; handles: number[] } // leave standby: accept on every listener; the handles of these follow
+  | { type: 'handle'; listener: number } // with a handle: the answer to 'want', or what follows 'listen'
   | { type: 'drain'; how: 'graceful' | 'quick'; lingerMs: number; timeoutMs: number };
 
 /** Why a worker could not become ready. */

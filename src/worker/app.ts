@@ -1,4 +1,4 @@
-import Module from 'node:module';
+import { Module } from 'node:module';
 import { relative } from 'node:path';
 import { setImmediate as turnOfTheLoop } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';

@@ -63,10 +63,10 @@ function firstLine(text: string): string {
 
 const frame = /^\s+at /;
 const builtin = /[ (]node:/;
-const own = ownPlace();
 
 /** Drops the frames at the bottom of each stack in the text that belong to Node or to tsgun. */
 function withoutForeignFrames(text: string): string {
+  const own = ownPlace();
   const kept: string[] = [];
   let bottom = true;
   let brace = ''; // inspect() opens an error's properties at the end of its last frame

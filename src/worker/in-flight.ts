@@ -22,6 +22,11 @@ export class InFlight {
     void send({ type: 'want', listener });
   }
 
+  /** It comes without being asked for. */
+  expect(listener: number): void {
+    this.#wanted.add(listener);
+  }
+
   arrived(listener: number): void {
     this.#wanted.delete(listener);
     this.#pay(listener);

@@ -1,4 +1,4 @@
-import net, { type Server } from 'node:net';
+import { Server } from 'node:net';
 import type { Boot } from '../shared/protocol.ts';
 
 /** http.Server's own default. */
@@ -11,14 +11,14 @@ export function isHttp(server: Server): boolean {
 
 /** `exclusive` and `reusePort` go past cluster: the second worker would find its port in use, or lose its queue when it leaves. */
 export function shareExclusive(): void {
-  const listen = net.Server.prototype.listen as (...args: unknown[]) => Server;
-  net.Server.prototype.listen = function (this: Server, ...args: unknown[]): Server {
+  const listen = Server.prototype.listen as (...args: unknown[]) => Server;
+  Server.prototype.listen = function (this: Server, ...args: unknown[]): Server {
     const [options] = args;
     if (typeof options === 'object' && options !== null && ('exclusive' in options || 'reusePort' in options)) {
       args[0] = { ...options, exclusive: false, reusePort: false };
     }
     return listen.apply(this, args);
-  } as typeof net.Server.prototype.listen;
+  } as typeof Server.prototype.listen;
 }
 
 /**

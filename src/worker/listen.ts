@@ -92,9 +92,14 @@ export class Listeners {
     first.announce();
   }
 
-  /** Leaves standby: resolves when every socket that was asked for is attached. */
-  accept(): Promise<void> {
+  /**
+   * Leaves standby: resolves when every socket that is wanted is attached.
+   * @param coming  the sockets that come without being asked for
+   */
+  accept(coming: readonly number[]): Promise<void> {
     this.#accepting = true;
+    const missing = this.open.flatMap((listening) => listening.missing());
+    for (const listener of coming) if (missing.includes(listener)) this.inFlight.expect(listener);
     for (const listening of this.#open) this.#want(listening);
     return this.inFlight.noneWanted();
   }

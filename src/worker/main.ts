@@ -9,6 +9,7 @@ import { trackConnections, trackSessions } from './connections.ts';
 import { type Drainable, drain } from './drain.ts';
 import { Listeners } from './listen.ts';
 import { holdSignals } from './signals.ts';
+import { surviveBrokenStderr } from './stderr.ts';
 
 const listeners = new Listeners();
 const worker: Drainable = {
@@ -55,7 +56,7 @@ onOrder((order, handle) => {
       boot = order;
       return loadWhenPrimed();
     case 'listen':
-      return void listeners.accept().then(() => send({ type: 'serving' }));
+      return void listeners.accept(order.handles).then(() => send({ type: 'serving' }));
     case 'handle':
       return listeners.receive(order.listener, handle);
     case 'drain':
@@ -89,8 +90,7 @@ async function load(order: Boot): Promise<void> {
   // cluster keeps the channel open, and with it a program that never listens; until it does, let it end.
   process.channel?.unref();
   process.once('beforeExit', endedWithoutListening);
-  // The pipe breaks when the master is killed, and what the application writes then must not end it in mid-drain.
-  process.stderr.on('error', () => {});
+  surviveBrokenStderr();
   process.on('uncaughtExceptionMonitor', (error, origin) => {
     void send({ type: 'uncaught', origin, stack: error instanceof Error ? String(error.stack) : String(error) });
   });
@@ -98,6 +98,7 @@ async function load(order: Boot): Promise<void> {
     listeners.main.entryStarts();
     settled = await loadApplication(order.app, order.argv, {
       ...order.fallback,
+      bound: order.explicit.length > 0,
       hasListened: () => listeners.httpListens,
       adopt: (start) => listeners.main.adopt(start),
       notice,

@@ -1,4 +1,4 @@
-import Module, { createRequire } from 'node:module';
+import { createRequire, Module } from 'node:module';
 import { basename } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { LoadFailure } from './failure.ts';

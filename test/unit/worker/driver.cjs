@@ -26,6 +26,7 @@ net.Server.prototype.listen = function (...args) {
 const seam = {
   host: '127.0.0.1',
   port: 0,
+  bound: false,
   hasListened: () => servers.length > 0,
   adopt: async (start) => void (await start()),
   notice: (level, message) => notices.push(`${level}: ${message}`),
