@@ -18,6 +18,8 @@ export interface Resolved {
   childEnv: Env;
   /** The working directory after `--chdir`, with its symbolic links unresolved. */
   cwd: string;
+  /** The same before `--chdir`: where tsgun was started. */
+  start: string;
   configFile?: string;
   /** What follows `--`: the application's. */
   argv: string[];
@@ -28,15 +30,15 @@ export interface LoadOptions {
   argv: readonly string[];
   env: Env;
   cwd: string;
-  /** Differs from one reading to the next, so that the configuration file is run anew. */
-  fresh?: string;
+  /** Reads a configuration file, where that is not done in this process. */
+  read?: (path: string, cwd: string) => Promise<Record<string, unknown>>;
 }
 
 /**
  * The configuration: defaults < environment < configuration file < TSGUN_CMD_ARGS < command line.
  * @throws TsgunError('usage') for the command line, TsgunError('config') for all other sources
  */
-export async function loadConfig({ argv, env, cwd, fresh }: LoadOptions): Promise<Resolved> {
+export async function loadConfig({ argv, env, cwd, read = readHere }: LoadOptions): Promise<Resolved> {
   const line = await serveLine(argv);
   const extra = await cmdArgs(env.TSGUN_CMD_ARGS);
   const given = [
@@ -53,7 +55,7 @@ export async function loadConfig({ argv, env, cwd, fresh }: LoadOptions): Promis
   const layers: Layer[] = [...given];
   if (configFile !== undefined) {
     const name = shortName(configFile, folder);
-    const values = knownKeys(await readConfigFile(configFile, folder, fresh), name);
+    const values = knownKeys(await read(configFile, folder), name);
     layers.unshift(fileLayer(name, values));
     const inFile = values.get('chdir')?.value;
     if (chdir === undefined && typeof inFile === 'string') folder = changeFolder(folder, inFile, `${name}: chdir`);
@@ -68,10 +70,13 @@ export async function loadConfig({ argv, env, cwd, fresh }: LoadOptions): Promis
     explicitBind: config.bind.length > 0,
     childEnv: childEnv(env, folder, config.envFile, config.env),
     cwd: folder,
+    start,
     ...(configFile === undefined ? {} : { configFile }),
     argv: line.argv.length > 0 ? line.argv : extra.argv,
   };
 }
+
+const readHere: NonNullable<LoadOptions['read']> = (path, cwd) => readConfigFile(path, cwd, undefined);
 
 const NO_APP = 'tsgun app.js, or "app" in tsgun.config.js; tsgun --help shows all options';
 

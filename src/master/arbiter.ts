@@ -18,15 +18,16 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** One queue of events, one timer: asks the core what to do and has it done. */
 export class Arbiter {
   #state: State;
-  #policy: Policy;
+  readonly #policyOf: (state: State) => Policy;
   readonly #shell: Shell;
   readonly #queue: Event[] = [];
   #running = false;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(state: State, policy: Policy, shell: Shell) {
+  /** @param policyOf  the limits that are in force in a state */
+  constructor(state: State, policyOf: (state: State) => Policy, shell: Shell) {
     this.#state = state;
-    this.#policy = policy;
+    this.#policyOf = policyOf;
     this.#shell = shell;
   }
 
@@ -49,7 +50,7 @@ export class Arbiter {
   #deal(event: Event): void {
     const now = monotonicMs();
     const before = this.#state;
-    const { state, commands, wakeAt } = step(before, event, now, this.#policy);
+    const { state, commands, wakeAt } = step(before, event, now, this.#policyOf(before));
     this.#state = state;
     this.#shell.journalEvent(event, before, state, now);
     for (const command of commands) {

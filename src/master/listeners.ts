@@ -61,6 +61,43 @@ export class Listeners {
     }
   }
 
+  /**
+   * Binds for a new generation: what is bound already is used again.
+   * @returns the sockets of all of the addresses
+   * @throws TsgunError('bind') after closing what was bound by this call
+   */
+  async bindAlso(addresses: readonly Address[]): Promise<ListenerInfo[]> {
+    refuseDoubles(addresses);
+    const before = this.#nextId;
+    try {
+      for (const address of addresses) {
+        const first = this.#nextId;
+        if (this.#boundTo(address).length > 0) continue;
+        await this.#bindAnew(address, addresses);
+        this.#note(first, address);
+      }
+    } catch (error) {
+      for (const listener of this.all) if (listener.id >= before && listener.explicit) this.#close(listener);
+      throw error;
+    }
+    return addresses.flatMap((address) => this.#boundTo(address)).map(infoOf);
+  }
+
+  /** Those that were bound for this very address; one that a program asked for becomes the user's. */
+  #boundTo(address: Address): Listener[] {
+    const text = formatAddress(address);
+    const found = this.all.filter((each) => each.bind === text);
+    if (found.length > 0) return found;
+    const onDemand = this.all.filter((each) => !each.explicit && formatSockName(each.sockname) === text);
+    for (const listener of onDemand) Object.assign(listener, { explicit: true, bind: text });
+    return onDemand;
+  }
+
+  /** Closes what was bound for generations that are no more. */
+  keepExplicit(ids: ReadonlySet<number>): void {
+    for (const listener of this.all) if (listener.explicit && !ids.has(listener.id)) this.#close(listener);
+  }
+
   async #bindAnew(address: Address, all: readonly Address[]): Promise<void> {
     if (address.kind === 'unix') await this.#bindUnix(address.path);
     else if (address.kind === 'fd') this.#adopt(address.fd);
@@ -77,9 +114,7 @@ export class Listeners {
   }
 
   get explicit(): ListenerInfo[] {
-    return this.all
-      .filter((each) => each.explicit)
-      .map(({ id, sockname, fd }) => ({ id, sockname, ...(fd === undefined ? {} : { fd }) }));
+    return this.all.filter((each) => each.explicit).map(infoOf);
   }
 
   get(id: number): Listener | undefined {
@@ -248,6 +283,11 @@ export class Listeners {
     const owner = code === 'EADDRINUSE' && port > 0 ? portOwner(port) : undefined;
     return bindError(address, code, owner === undefined ? {} : { owner });
   }
+}
+
+/** What a worker knows of it. */
+function infoOf({ id, sockname, fd }: Listener): ListenerInfo {
+  return { id, sockname, ...(fd === undefined ? {} : { fd }) };
 }
 
 const errnos: Record<string, number> = constants.errno;

@@ -1,5 +1,6 @@
 import { basename, join } from 'node:path';
 import type { Resolved } from '../config/load.ts';
+import type { Config } from '../config/settings.ts';
 import { version } from '../config/version.ts';
 import { failures, TsgunError } from '../errors.ts';
 import { addressUrl } from '../shared/address.ts';
@@ -7,16 +8,18 @@ import { monotonicMs } from '../shared/clock.ts';
 import type { Log } from '../shared/log.ts';
 import type { FromWorker } from '../shared/protocol.ts';
 import { formatSockName } from '../shared/sockname.ts';
-import type { Status } from '../shared/status.ts';
-import { commandLine, eventLine, type Line } from '../supervise/journal.ts';
+import type { ReloadResult, Status } from '../shared/status.ts';
+import { commandLine, eventLine, type Line, outcomeLine } from '../supervise/journal.ts';
 import { type Command, type Event, initialState, type State } from '../supervise/model.ts';
 import { Arbiter, type Shell } from './arbiter.ts';
 import { bootOrder } from './boot-order.ts';
 import { executableOf } from './fork.ts';
+import { Generations } from './generations.ts';
 import type { InheritedSockets } from './inherited.ts';
 import { type Listener, Listeners } from './listeners.ts';
 import { policyOf } from './policy.ts';
-import { StackCounter } from './stacks.ts';
+import { Reloads } from './reload.ts';
+import { LastWords, StackCounter } from './stacks.ts';
 import { deathOf, statusOf } from './status.ts';
 import { WorkerProcess } from './worker-process.ts';
 
@@ -35,7 +38,8 @@ export class Master implements Shell {
   readonly name: string;
   readonly listeners: Listeners;
   readonly arbiter: Arbiter;
-  readonly #resolved: Resolved;
+  readonly #generations: Generations;
+  readonly #reloads: Reloads;
   readonly #log: Log;
   readonly #events: MasterEvents;
   readonly #workers = new Map<number, WorkerProcess>();
@@ -43,18 +47,51 @@ export class Master implements Shell {
   readonly #stacks = new StackCounter();
   readonly #startedAt = new Date(Date.now() - process.uptime() * 1000);
   #lastDeath: Status['lastDeath'];
+  readonly #words = new LastWords();
   /** What an uncaught exception said, by worker. */
   readonly #lastWords = new Map<number, string>();
 
   constructor(resolved: Resolved, log: Log, events: MasterEvents, inherited?: InheritedSockets) {
     const { config } = resolved;
-    this.#resolved = resolved;
+    this.#generations = new Generations(resolved);
     this.#log = log;
     this.#events = events;
     this.name = config.name ?? basename(config.app.file);
     this.listeners = new Listeners({ mode: config.socketMode, group: config.socketGroup }, inherited);
     const seed = Math.floor(Math.random() * 2 ** 32);
-    this.arbiter = new Arbiter(initialState(config, seed), policyOf(config), this);
+    this.arbiter = new Arbiter(
+      initialState(config, seed),
+      ({ goal }) => policyOf(this.#configOf(goal.generation)),
+      this,
+    );
+    this.#reloads = new Reloads({
+      arbiter: this.arbiter,
+      listeners: this.listeners,
+      generations: this.#generations,
+      log,
+      pidOf: this.#pidOf,
+      lastWords: (id) => this.#words.last(id),
+    });
+  }
+
+  /** The configuration that is in force: the one that has proved itself. */
+  get config(): Config {
+    return this.#configOf(this.arbiter.state.goal.generation);
+  }
+
+  #configOf(generation: number): Config {
+    return this.#generations.get(generation).resolved.config;
+  }
+
+  /** Binds what the user asked for. @throws TsgunError('bind') */
+  async bind(): Promise<void> {
+    await this.listeners.bind(this.config.bind);
+    this.#generations.bound(1, this.listeners.explicit);
+  }
+
+  /** Reads the configuration anew and replaces all workers, if that proves itself. Resolves when it has ended. */
+  reload(): Promise<ReloadResult> {
+    return this.#reloads.request();
   }
 
   perform(command: Command): void {
@@ -62,10 +99,10 @@ export class Master implements Shell {
       case 'spawn':
         return this.#spawn(command);
       case 'listen':
-        return this.#listen(this.#workers.get(command.id));
+        return this.#listen(command.id);
       case 'drain': {
-        const { how, lingerMs, timeoutMs } = command;
-        return this.#workers.get(command.id)?.send({ type: 'drain', how, lingerMs, timeoutMs });
+        const { how, lingerMs, timeoutMs, queue } = command;
+        return this.#workers.get(command.id)?.send({ type: 'drain', how, lingerMs, timeoutMs, queue });
       }
       case 'kill':
         return this.#workers.get(command.id)?.kill('SIGKILL');
@@ -81,8 +118,21 @@ export class Master implements Shell {
     if (event.type === 'exited') this.#workers.delete(event.id);
     if (before.servedGeneration === 0 && after.servedGeneration > 0) this.#events.ready();
     // Nobody accepts any more: who connects is to be refused, not to wait in vain.
-    if (!before.goal.stop && after.goal.stop) this.listeners.closeAll();
+    if (!before.goal.stop?.begun && after.goal.stop?.begun) this.listeners.closeAll();
+    this.#write(outcomeLine(before, after, this.#pidOf));
+    this.#reloads.watch(before, after);
+    this.#changeGeneration(before, after);
     this.#events.stepped(after);
+  }
+
+  /** What a generation that has proved itself brings, and what one that is no more takes away. */
+  #changeGeneration(before: State, after: State): void {
+    if (before.goal.generation !== after.goal.generation) {
+      const { logLevel: level, logFormat: format, errorLogfile: file } = this.#configOf(after.goal.generation);
+      this.#notices.clear();
+      void this.#log.change({ level, format, file });
+    }
+    if (this.#generations.forget(after) && !after.goal.stop) this.listeners.keepExplicit(this.#generations.listeners);
   }
 
   /** The master that has started this one leaves everything to it. */
@@ -98,6 +148,7 @@ export class Master implements Shell {
   /** What the control socket says. */
   status(): Status {
     const at = new Date();
+    const { rollout } = this.arbiter.state;
     return statusOf(this.arbiter.state, {
       name: this.name,
       pid: process.pid,
@@ -109,6 +160,9 @@ export class Master implements Shell {
       addresses: this.listeners.all.map(({ sockname }) => formatSockName(sockname)),
       pidOf: this.#pidOf,
       lastDeath: this.#lastDeath,
+      lastRollout: this.#reloads.last,
+      rollout: rollout && { ...rollout, provenAt: rollout.proven && rollout.startedAt },
+      paused: this.arbiter.state.goal.paused,
     });
   }
 
@@ -119,7 +173,7 @@ export class Master implements Shell {
   uncaught(error: unknown): void {
     const stack = error instanceof Error ? String(error.stack) : String(error);
     const frame = stack.split('\n').find((line) => /^\s+at /.test(line)) ?? '';
-    const { onStarting, whenReady, onExit } = this.#resolved.config;
+    const { onStarting, whenReady, onExit } = this.config;
     if ((onStarting || whenReady || onExit) && !frame.includes(join(__dirname, '..'))) {
       this.#log.line('error', 'a hook of the configuration file left an error to nobody', { event: 'hook', stack });
       return;
@@ -142,46 +196,52 @@ export class Master implements Shell {
   }
 
   #spawn({ id, slot, generation }: Extract<Command, { type: 'spawn' }>): void {
-    const { cwd, childEnv } = this.#resolved;
+    const { resolved, explicit } = this.#generations.get(generation);
+    const { cwd, childEnv } = resolved;
     const worker = new WorkerProcess(executableOf(cwd, childEnv, slot), {
       message: (message) => this.#receive(id, worker, message),
       question: async (question) => {
         const answer = await this.listeners.answer(question, id, cwd);
         const unprimed = this.listeners.takeUnprimed();
-        this.#prime(worker, unprimed);
+        this.#prime(worker, unprimed, resolved.config.backlog);
         return 'listener' in answer
           ? { ...answer, primes: unprimed.some((each) => each.id === answer.listener.id) }
           : answer;
       },
-      line: (text) => this.#log.forward(text),
+      line: (text) => {
+        this.#words.line(id, text);
+        this.#log.forward(text);
+      },
       exited: (code, signal, detail) => this.#exited(id, code, signal, detail),
     });
     this.#workers.set(id, worker);
     const unprimed = this.listeners.takeUnprimed();
     const facts = { id, slot, generation, primes: unprimed.length };
-    worker.send(bootOrder(this.#resolved, this.name, this.listeners.explicit, facts));
-    this.#prime(worker, unprimed);
+    worker.send(bootOrder(resolved, this.name, explicit, facts));
+    this.#prime(worker, unprimed, resolved.config.backlog);
   }
 
   /** Sends the sockets that do not listen yet, for the worker to make them. */
-  #prime(worker: WorkerProcess, unprimed: readonly Listener[]): void {
-    const { backlog } = this.#resolved.config;
+  #prime(worker: WorkerProcess, unprimed: readonly Listener[], backlog: number): void {
     for (const { id, handle } of unprimed) {
       worker.send({ type: 'prime', listener: id, backlog }, handle);
     }
   }
 
   /** The sockets that its main server will ask for go along: they are open as long as workers are told to listen. */
-  #listen(worker: WorkerProcess | undefined): void {
-    const explicit = this.listeners.all.filter((each) => each.explicit);
-    worker?.send({ type: 'listen', handles: explicit.map(({ id }) => id) });
-    for (const { id, handle } of explicit) worker?.send({ type: 'handle', listener: id }, handle);
+  #listen(id: number): void {
+    const worker = this.#workers.get(id);
+    const { generation } = this.arbiter.state.workers.find((each) => each.id === id)!;
+    const { explicit } = this.#generations.get(generation);
+    worker?.send({ type: 'listen', handles: explicit.map((each) => each.id) });
+    for (const each of explicit)
+      worker?.send({ type: 'handle', listener: each.id }, this.listeners.get(each.id)?.handle);
   }
 
   #receive(id: number, worker: WorkerProcess, message: FromWorker): void {
     switch (message.type) {
       case 'primed':
-        return void this.#primed(message.listener, message.errno);
+        return void this.#primed(message.listener, message.errno, id);
       case 'want':
         return worker.send(
           { type: 'handle', listener: message.listener },
@@ -199,10 +259,12 @@ export class Master implements Shell {
         return this.arbiter.post({ type: 'leaving', id, reason: message.reason });
       case 'failed': {
         const { code, message: reason, stack } = message.failure;
+        this.#words.stack(id, stack);
         this.arbiter.post({ type: 'failed', id, exitCode: failures[code].exitCode, reason });
         return this.#logStack(id, stack);
       }
       case 'uncaught':
+        this.#words.stack(id, message.stack);
         return void this.#lastWords.set(id, message.stack.split('\n', 1)[0]!);
       case 'notice':
         return this.#notice(message.level, message.message);
@@ -211,7 +273,7 @@ export class Master implements Shell {
     }
   }
 
-  async #primed(id: number, errno: number): Promise<void> {
+  async #primed(id: number, errno: number, workerId: number): Promise<void> {
     try {
       const since = await this.listeners.primed(id, errno);
       const listener = this.listeners.get(id);
@@ -219,8 +281,11 @@ export class Master implements Shell {
     } catch (error) {
       if (!(error instanceof TsgunError)) throw error;
       // What a program asks for while others are served must not end them.
-      if (this.arbiter.state.servedGeneration === 0 || this.listeners.get(id)?.explicit) this.fail(error);
-      else this.#log.line('error', error.line, { event: 'failed', cause: error.code });
+      if (this.arbiter.state.servedGeneration === 0) return this.fail(error);
+      this.#log.line('error', error.line, { event: 'failed', cause: error.code });
+      if (!this.listeners.get(id)?.explicit) return;
+      this.arbiter.post({ type: 'failed', id: workerId, exitCode: error.exitCode, reason: error.line });
+      this.#workers.get(workerId)?.kill('SIGKILL');
     }
   }
 
@@ -255,6 +320,7 @@ export class Master implements Shell {
       ...(detail === undefined ? {} : { detail }),
       ...(words && code !== 0 ? { words } : {}),
     });
+    this.#words.forget(id);
   }
 
   /** The same stack is shown once, and counted from then on. */

@@ -39,7 +39,7 @@ export function circumstances(mode: Circumstances['mode']): Circumstances {
   return { pid, ppid, env, mode, ...terminal(pid) };
 }
 
-function terminal(pid: number): Pick<Circumstances, 'hasTerminal' | 'leadsSession'> {
+export function terminal(pid: number): Pick<Circumstances, 'hasTerminal' | 'leadsSession'> {
   try {
     const stat = readFileSync('/proc/self/stat', 'latin1');
     // Behind the name, which may hold anything: state, ppid, pgrp, session, tty_nr.

@@ -9,6 +9,7 @@ import { formatSockName } from '../shared/sockname.ts';
 import { Control } from './control/control.ts';
 import type { Instance } from './control/instance.ts';
 import { Master, type MasterEvents } from './master.ts';
+import { terminal } from './may-upgrade.ts';
 import { Pidfile } from './pidfile.ts';
 import type { Predecessor } from './predecessor.ts';
 import { takeSignals } from './signals.ts';
@@ -36,7 +37,7 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
   const log = openableLog(resolved, predecessor);
   const pidfile = config.pid === undefined ? undefined : new Pidfile(config.pid, predecessor?.pid);
   const hook = (name: HookName): Promise<void> =>
-    runHook(config, name, view(), (failure) => log.line('error', failure.line, { event: 'hook', hook: name }));
+    runHook(master.config, name, view(), (failure) => log.line('error', failure.line, { event: 'hook', hook: name }));
   let begin = (): void => {};
   const begun = new Promise<void>((resolve) => {
     begin = resolve;
@@ -84,18 +85,22 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
 
   // Sockets that nobody accepts on and signal handlers keep no loop alive; a master without workers must stay.
   setInterval(() => {}, FOREVER_MS);
-  takeSignals(
-    (event) => master.arbiter.post(event),
-    (signal) => log.line('info', `${signal} has no meaning here and is ignored`, { event: 'signal', signal }),
-    { SIGUSR2: () => upgrade.begin() },
-  );
+  takeSignals((event) => master.arbiter.post(event), {
+    SIGHUP: () => void master.reload(),
+    SIGUSR1: () => log.reopen(),
+    SIGUSR2: () => upgrade.begin(),
+    // Every resize of a terminal sends it to all that run there.
+    SIGWINCH: () => {
+      if (!terminal(process.pid).hasTerminal) master.arbiter.post({ type: 'pause', reason: 'SIGWINCH' });
+    },
+  });
   process.removeAllListeners('uncaughtException');
   process.on('uncaughtException', (error) => master.uncaught(error));
   process.title = `tsgun: master [${master.name}]`;
   pidfile?.write();
   try {
     await hook('onStarting');
-    if (!master.arbiter.state.halted) await master.listeners.bind(config.bind);
+    if (!master.arbiter.state.halted) await master.bind();
     if (!master.arbiter.state.halted) await control.openAdmin();
   } catch (error) {
     master.listeners.closeAll();
@@ -129,21 +134,16 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
 function instanceOf(master: Master): Instance {
   return {
     status: () => master.status(),
-    reload: async () => ({
-      outcome: 'failed',
-      message: 'reload is not built yet',
-      durationMs: 0,
-      at: new Date().toISOString(),
-    }),
+    reload: () => master.reload(),
     get ready() {
       return isReady(master.arbiter.state);
     },
   };
 }
 
-/** graceful-timeout + 2 s: what TimeoutStopSec= and Kubernetes' grace period have to exceed. */
+/** drain-delay + graceful-timeout + 2 s: what TimeoutStopSec= and Kubernetes' grace period have to exceed. */
 function stopBudget({ config }: Resolved): number {
-  return config.gracefulTimeout + 2;
+  return config.drainDelay + config.gracefulTimeout + 2;
 }
 
 function openableLog({ config, childEnv }: Resolved, predecessor: Predecessor | undefined): Log {

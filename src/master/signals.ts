@@ -9,15 +9,11 @@ const meanings = {
   SIGTTOU: { type: 'scale', by: -1 },
 } as const satisfies Record<string, Event>;
 
-/** Taken, since their default would end the master, or open its inspector (USR1). */
-const withoutMeaning = ['SIGHUP', 'SIGUSR1', 'SIGWINCH'] as const;
+/** Signals that mean more than a fact for the core. */
+export type Actions = Record<'SIGHUP' | 'SIGUSR1' | 'SIGUSR2' | 'SIGWINCH', () => void>;
 
 /** Makes events of signals; those that the core knows nothing of are `actions`. */
-export function takeSignals(
-  post: (event: Event) => void,
-  ignore: (signal: string) => void,
-  actions: Record<'SIGUSR2', () => void>,
-): void {
+export function takeSignals(post: (event: Event) => void, actions: Actions): void {
   const take = (signal: string, handle: () => void): void => {
     const earlier = process.listeners(signal as NodeJS.Signals);
     process.on(signal, handle);
@@ -26,5 +22,4 @@ export function takeSignals(
   };
   for (const [signal, event] of Object.entries(meanings)) take(signal, () => post(event));
   for (const [signal, act] of Object.entries(actions)) take(signal, act);
-  for (const signal of withoutMeaning) take(signal, () => ignore(signal));
 }

@@ -27,7 +27,7 @@ export interface StatusFacts {
 export function statusOf(state: State, facts: StatusFacts): Status {
   const { name, pid, tsgun, node, startedAt, rollout, lastRollout, lastDeath } = facts;
   const serving = state.workers.filter(({ stage }) => stage === 'serving').length;
-  const reason = serving < state.goal.workers ? whyFewer(state, facts.nowMs) : '';
+  const reason = serving < state.goal.workers ? whyFewer(state, facts) : '';
   return {
     version: 1,
     name,
@@ -37,7 +37,7 @@ export function statusOf(state: State, facts: StatusFacts): Status {
     startedAt: startedAt.toISOString(),
     ready: isReady(state),
     state: stateOf(state, facts),
-    generation: state.servedGeneration || state.goal.generation,
+    generation: state.goal.generation,
     goal: state.goal.workers,
     capacity: { serving, of: state.goal.workers, ...(reason === '' ? {} : { reason }) },
     addresses: facts.addresses,
@@ -60,7 +60,7 @@ function stateOf(state: State, { rollout, paused }: StatusFacts): Status['state'
   return paused ? 'paused' : 'serving';
 }
 
-function whyFewer(state: State, nowMs: number): string {
+function whyFewer(state: State, { nowMs, lastRollout }: StatusFacts): string {
   if (state.goal.stop) return `stopping: ${state.goal.stop.reason}`;
   const waiting = Object.entries(state.failures)
     .filter(([slot, { retryAt }]) => Number(slot) < state.goal.workers && retryAt > nowMs)
@@ -70,6 +70,9 @@ function whyFewer(state: State, nowMs: number): string {
       return `slot ${slot}: ${failures}, next try in ${((retryAt - nowMs) / 1000).toFixed(1)} s`;
     });
   const booting = state.workers.filter(({ stage }) => stage === 'booting' || stage === 'standby').length;
+  const { outcome, generation } = lastRollout ?? {};
+  if (outcome === 'failed' && generation !== undefined && waiting.length > 0)
+    waiting.push(`the code on disk failed reload ${generation}`);
   const boots = booting === 1 ? '1 worker boots' : `${booting} workers boot`;
   return [...waiting, ...(booting === 0 ? [] : [boots])].join('; ');
 }

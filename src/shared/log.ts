@@ -30,7 +30,7 @@ const FLUSH_MS = 500;
 const STDERR = 2;
 
 export class Log {
-  readonly #options: LogOptions;
+  #options: LogOptions;
   #pino: Logger | undefined;
   #file: SonicBoom | undefined;
   #stderr: SonicBoom | undefined;
@@ -73,7 +73,7 @@ export class Log {
       return sink;
     };
     const { file, level, format, env } = this.#options;
-    this.#stderr = open({ fd: nonBlockingStderr() });
+    this.#stderr ??= open({ fd: nonBlockingStderr() });
     this.#file = file === '-' ? this.#stderr : open({ dest: file });
     const texter = logTexter(format, file, env);
     const sink = this.#file;
@@ -94,6 +94,23 @@ export class Log {
   /** Opens the file anew, after logrotate has moved it. */
   reopen(): void {
     if (this.#file !== this.#stderr) this.#file?.reopen();
+  }
+
+  /** From now on the log is as a reload wants it. A file that cannot be opened leaves it as it is. */
+  async change(wanted: Pick<LogOptions, 'level' | 'format' | 'file'>): Promise<void> {
+    const { level, format, file } = this.#options;
+    if (level === wanted.level && format === wanted.format && file === wanted.file) return;
+    try {
+      checkLogFile(wanted.file);
+    } catch (error) {
+      return this.line('error', `the log stays where it is: ${(error as Error).message}`, { event: 'warning' });
+    }
+    await this.open();
+    const before = this.#file;
+    this.#options = { ...this.#options, ...wanted };
+    this.#opening = this.#open();
+    await this.#opening;
+    if (before && before !== this.#stderr) await flushed(before).then(() => before.destroy());
   }
 
   /** Resolves when all is written, or nobody has read it in time. */

@@ -64,7 +64,7 @@ export type ToWorker =
   | Boot
   | { type: 'listen'; handles: number[] } // leave standby: accept on every listener; the handles of these follow
   | { type: 'handle'; listener: number } // with a handle: the answer to 'want', or what follows 'listen'
-  | { type: 'drain'; how: 'graceful' | 'quick'; lingerMs: number; timeoutMs: number };
+  | { type: 'drain'; how: 'graceful' | 'quick'; lingerMs: number; timeoutMs: number; queue: 'take' | 'leave' };
 
 /** Why a worker could not become ready. */
 export interface BootFailure {

@@ -143,11 +143,14 @@ export type Event =
   | { type: 'reload'; plan: RolloutPlan }
   | { type: 'stop'; how: Stop['how']; reason: string; exitCode: number };
 
+/** Whether the connections that wait to be accepted are this worker's to take, since nobody is left who would. */
+export type Queue = 'take' | 'leave';
+
 /** The only verbs. */
 export type Command =
   | { type: 'spawn'; id: number; slot: number; generation: number }
   | { type: 'listen'; id: number }
-  | { type: 'drain'; id: number; how: Stop['how']; reason: string; lingerMs: number; timeoutMs: number }
+  | { type: 'drain'; id: number; how: Stop['how']; reason: string; lingerMs: number; timeoutMs: number; queue: Queue }
   | { type: 'kill'; id: number; cause: string }
   | { type: 'halt'; exitCode: number; reason: string };
 

@@ -151,6 +151,7 @@ function drain(draft: Draft, worker: Worker, how: 'graceful' | 'quick', reason: 
     reason,
     lingerMs: how === 'graceful' ? lingerMs : 0,
     timeoutMs,
+    queue: draft.state.goal.stop?.begun ? 'take' : 'leave',
   });
 }
 

@@ -17,6 +17,8 @@ export interface DrainOrder {
   lingerMs: number;
   /** The limit for all of it, milliseconds. */
   timeoutMs: number;
+  /** Whether to accept what waits, since nobody else will. */
+  queue: 'take' | 'leave';
 }
 
 /** What a drain needs of the worker. */
@@ -66,7 +68,7 @@ async function leave(order: DrainOrder, worker: Drainable): Promise<void> {
   if (order.how === 'graceful') {
     process.emit('tsgun:drain' as 'message', undefined, undefined);
     for (const server of worker.servers()) announceClose(server);
-    await acceptWaiting();
+    if (order.queue === 'take') await acceptWaiting();
     worker.park();
     await responsesOut(order.lingerMs, worker);
     await send({ type: 'drained' });

@@ -32,7 +32,7 @@ let leaving: string | undefined;
 
 holdSignals((reason) => {
   leaving = reason;
-  drain({ how: 'graceful', lingerMs: 0, timeoutMs: 0, ...boot?.drain }, worker);
+  drain({ how: 'graceful', lingerMs: 0, timeoutMs: 0, queue: 'take', ...boot?.drain }, worker);
 });
 limitApplicationSend(() => {
   saidReady = true;

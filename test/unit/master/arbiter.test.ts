@@ -33,7 +33,7 @@ function recorded(perform: (command: Command, arbiter: Arbiter) => void, limits:
     },
     journalCommand: (command) => void told.push(`done ${command.type}`),
   };
-  const arbiter: Arbiter = new Arbiter(initialState({ workers: 1 }, 1), { ...policy, ...limits }, shell);
+  const arbiter: Arbiter = new Arbiter(initialState({ workers: 1 }, 1), () => ({ ...policy, ...limits }), shell);
   return { arbiter, told, events };
 }
 
