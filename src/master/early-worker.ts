@@ -19,29 +19,23 @@ const configFiles = ['js', 'mjs', 'cjs', 'ts', 'json'].map((ending) => `tsgun.co
 
 let early: { worker: Worker; executable: Executable } | undefined;
 
-/**
- * Starts the first worker if the command line is of the plainest: `app.js`, harmless options, IPv4 addresses that are free.
- * @returns whether it was started
- */
-export function forkEarly(argv: readonly string[], processEnv: Readonly<Record<string, string | undefined>>): boolean {
+/** Starts the first worker if the command line is of the plainest: `app.js`, harmless options, IPv4 addresses that are free. */
+export function forkEarly(argv: readonly string[], processEnv: Readonly<Record<string, string | undefined>>): void {
   const [app = '', ...options] = argv;
   const plain = options.length % 2 === 0 && options.every((word, index) => index % 2 === 1 || harmless.test(word));
-  if (!plain || app.startsWith('-') || isCommand(app) || processEnv.TSGUN_CMD_ARGS || processEnv.TSGUN_UPGRADE)
-    return false;
-  if (!existsSync(app) || configFiles.some((file) => existsSync(file))) return false;
+  if (!plain || app.startsWith('-') || isCommand(app) || processEnv.TSGUN_CMD_ARGS || processEnv.TSGUN_UPGRADE) return;
+  if (!existsSync(app) || configFiles.some((file) => existsSync(file))) return;
   const binds = options.filter((_, index) => /^(-b|--bind)$/.test(options[index - 1] ?? ''));
   if (binds.length === 0 && processEnv.PORT) binds.push(processEnv.PORT);
-  if (!binds.every(isFree)) return false;
+  if (!binds.every(isFree)) return;
   const cwd = logicalCwd(process.cwd(), processEnv);
   const executable = executableOf(cwd, childEnv(processEnv, cwd, [], {}), 0);
   try {
     early = { worker: forkWorker(executable), executable };
     // A spawn may fail later, too: see below.
     early.worker.on('error', () => {});
-    return true;
   } catch {
     // The first worker will be started the ordinary way, and its failure told.
-    return false;
   }
 }
 
