@@ -1,6 +1,19 @@
 import type { Hook } from './hooks.ts';
 import { list } from './kind.ts';
-import { address, application, choice, hook, mode, path, seconds, text, variables, whole, workers } from './kinds.ts';
+import {
+  address,
+  application,
+  choice,
+  hook,
+  mode,
+  path,
+  requestPath,
+  seconds,
+  text,
+  variables,
+  whole,
+  workers,
+} from './kinds.ts';
 import { type Setting, setting } from './setting.ts';
 
 /** THE table of settings. Everything that concerns a setting follows from its row. */
@@ -134,6 +147,16 @@ export const settings = {
     default: 60,
     reload: true,
     help: 'A worker that has not loaded the application by then is killed.',
+  }),
+  verify: setting({
+    section: 'workers',
+    flags: '--verify',
+    kind: requestPath('path'),
+    default: undefined,
+    defaultText: 'none',
+    reload: true,
+    help: 'A path that the first worker has to answer with 2xx or 3xx before it is sent any traffic.',
+    more: 'The worker asks itself, with one `GET` over a connection of its own while the bound addresses are still shut to it: `Host: localhost`, `User-Agent: tsgun-verify`. The whole answer has to come within `--boot-timeout`. Any other answer is a failure to boot: a first start ends with exit code 3. Later workers of the same generation are not asked.',
   }),
   gracefulTimeout: setting({
     section: 'workers',

@@ -123,7 +123,8 @@ export class Master implements Shell {
     });
     this.#workers.set(id, worker);
     const unprimed = this.listeners.takeUnprimed();
-    const facts = { id, slot, generation, primes: unprimed.length };
+    const canary = this.arbiter.state.servedGeneration < generation;
+    const facts = { id, slot, generation, canary, primes: unprimed.length };
     worker.send(bootOrder(this.#resolved, this.name, this.listeners.explicit, facts));
     this.#prime(worker, unprimed);
   }

@@ -51,6 +51,8 @@ export interface Boot {
   appPort?: number;
   /** What counts as loaded: the module settled and listening, or `process.send('ready')`. */
   ready: 'listen' | 'message';
+  /** The path that has to be answered with 2xx or 3xx before it counts as loaded, and the limit for all of the boot. */
+  verify?: { path: string; bootTimeoutMs: number };
   backlog: number;
   /** Idle keep-alive seconds; `forced` when the user asked for it, else the application's own value wins. */
   keepAlive: { seconds: number; forced: boolean };
