@@ -12,7 +12,7 @@ export function bootOrder(
   { canary, ...worker }: Pick<Boot, 'id' | 'slot' | 'generation' | 'primes'> & { canary: boolean },
 ): Boot {
   const appPort = config.appPort ?? (explicitBind && childEnv.PORT ? Number(childEnv.PORT) : undefined);
-  const { verify } = config;
+  const { verify, maxRequests, maxRequestsJitter } = config;
   return {
     type: 'boot',
     ...worker,
@@ -24,6 +24,7 @@ export function bootOrder(
     ...(appPort === undefined ? {} : { appPort }),
     ready: config.ready,
     ...(verify === undefined || !canary ? {} : { verify: { path: verify, bootTimeoutMs: config.bootTimeout * 1000 } }),
+    ...(maxRequests === 0 ? {} : { maxRequests: { count: maxRequests, jitter: maxRequestsJitter } }),
     backlog: config.backlog,
     keepAlive: { seconds: config.keepAlive, forced: sources.keepAlive !== 'default' },
     drain: { lingerMs: config.drainLinger * 1000, timeoutMs: config.gracefulTimeout * 1000 },

@@ -12,7 +12,7 @@ import { bindTcp } from './listeners-node.ts';
 
 /** Options that change nothing of a worker's process: not its directory, environment, permissions or arguments of Node. */
 const harmless =
-  /^(-[wbnp]|--(workers|bind|name|pid|backlog|boot-timeout|graceful-timeout|drain-linger|keep-alive|app-port|ready|verify|log-level|log-format|error-logfile))$/;
+  /^(-[wbnp]|--(workers|bind|name|pid|backlog|boot-timeout|graceful-timeout|drain-linger|keep-alive|app-port|ready|verify|max-requests|max-requests-jitter|log-level|log-format|error-logfile))$/;
 
 const configFiles = ['js', 'mjs', 'cjs', 'ts', 'json'].map((ending) => `tsgun.config.${ending}`);
 

@@ -156,6 +156,8 @@ export class Master implements Shell {
         return this.arbiter.post({ type: 'serving', id });
       case 'leaving':
         return this.arbiter.post({ type: 'leaving', id, reason: message.reason });
+      case 'retiring':
+        return this.arbiter.post({ type: 'retiring', id, reason: message.reason });
       case 'failed': {
         const { code, message: reason, stack } = message.failure;
         this.arbiter.post({ type: 'failed', id, exitCode: failures[code].exitCode, reason });

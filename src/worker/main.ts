@@ -8,6 +8,7 @@ import { limitApplicationSend, notice, onOrder, send } from './channel.ts';
 import { trackConnections, trackSessions } from './connections.ts';
 import { type Drainable, drain } from './drain.ts';
 import { Listeners } from './listen.ts';
+import { RequestCount } from './recycle.ts';
 import { holdSignals } from './signals.ts';
 
 const listeners = new Listeners();
@@ -29,6 +30,7 @@ let saidReady = false;
 let reporting = false;
 let loaded = false;
 let verify: typeof import('./verify.ts').verify | undefined;
+let requests: RequestCount | undefined;
 /** Why it leaves without having been told. It accepts for a moment, in which a master that has had the same signal may tell it. */
 let leaving: string | undefined;
 
@@ -44,6 +46,7 @@ trackConnections();
 listeners.install();
 listeners.onListening = (server) => {
   trackSessions(server);
+  requests?.watch(server);
   keepLoopOpen();
   setImmediate(reportLoaded);
 };
@@ -58,6 +61,7 @@ onOrder((order, handle) => {
       boot = order;
       return loadWhenPrimed();
     case 'listen':
+      requests?.begin();
       return void listeners.accept().then(() => send({ type: 'serving' }));
     case 'handle':
       return listeners.receive(order.listener, handle);
@@ -89,6 +93,9 @@ function prime(
 async function load(order: Boot): Promise<void> {
   process.title = order.title;
   listeners.configure(order);
+  if (order.maxRequests) {
+    requests = new RequestCount(order.maxRequests, () => void send({ type: 'retiring', reason: 'max requests' }));
+  }
   // cluster keeps the channel open, and with it a program that never listens; until it does, let it end.
   process.channel?.unref();
   process.once('beforeExit', endedWithoutListening);
