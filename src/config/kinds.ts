@@ -23,6 +23,18 @@ export function path(metavar: string, options: { dash?: string; off?: true } = {
   return scalar({ metavar, type: 'string', expected, parse: read, check: ifString(read) });
 }
 
+/** What stands in a request line: a path from the root on, with a query perhaps. */
+export function requestPath(metavar: string): Kind<string> {
+  const read = (word: string) => (/^\/[!-~]*$/.test(word) ? word : undefined);
+  return scalar({
+    metavar,
+    type: 'string',
+    expected: 'a path that begins with "/", without blanks',
+    parse: read,
+    check: ifString(read),
+  });
+}
+
 /** A whole number from `min` to `max`. */
 export function whole(metavar: string, min: number, max: number = Number.MAX_SAFE_INTEGER): Kind<number> {
   const within = (value: unknown) => (isWhole(value) && value >= min && value <= max ? value : undefined);

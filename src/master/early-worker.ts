@@ -13,7 +13,7 @@ import { bindTcp } from './listeners-node.ts';
 
 /** Options that change nothing of a worker's process: not its directory, environment, permissions or arguments of Node. */
 const harmless =
-  /^(-[wbnp]|--(workers|bind|name|pid|control-socket|backlog|boot-timeout|graceful-timeout|drain-linger|keep-alive|app-port|ready|log-level|log-format|error-logfile|upgrade))$/;
+  /^(-[wbnp]|--(workers|bind|name|pid|control-socket|backlog|boot-timeout|graceful-timeout|drain-linger|keep-alive|app-port|ready|verify|max-requests|max-requests-jitter|drain-delay|surge|rollout-strategy|min-uptime|max-lifetime|log-level|log-format|error-logfile|upgrade))$/;
 
 const configFiles = ['js', 'mjs', 'cjs', 'ts', 'json'].map((ending) => `tsgun.config.${ending}`);
 

@@ -216,7 +216,8 @@ export class Master implements Shell {
     });
     this.#workers.set(id, worker);
     const unprimed = this.listeners.takeUnprimed();
-    const facts = { id, slot, generation, primes: unprimed.length };
+    const canary = this.arbiter.state.servedGeneration < generation;
+    const facts = { id, slot, generation, canary, primes: unprimed.length };
     worker.send(bootOrder(resolved, this.name, explicit, facts));
     this.#prime(worker, unprimed, resolved.config.backlog);
   }
@@ -257,6 +258,8 @@ export class Master implements Shell {
         return this.arbiter.post({ type: 'serving', id });
       case 'leaving':
         return this.arbiter.post({ type: 'leaving', id, reason: message.reason });
+      case 'retiring':
+        return this.arbiter.post({ type: 'retiring', id, reason: message.reason });
       case 'failed': {
         const { code, message: reason, stack } = message.failure;
         this.#words.stack(id, stack);

@@ -51,6 +51,10 @@ export interface Boot {
   appPort?: number;
   /** What counts as loaded: the module settled and listening, or `process.send('ready')`. */
   ready: 'listen' | 'message';
+  /** The path that has to be answered with 2xx or 3xx before it counts as loaded, and the limit for all of the boot. */
+  verify?: { path: string; bootTimeoutMs: number };
+  /** After so many requests, and a random part of `jitter` more, it asks to be replaced. */
+  maxRequests?: { count: number; jitter: number };
   backlog: number;
   /** Idle keep-alive seconds; `forced` when the user asked for it, else the application's own value wins. */
   keepAlive: { seconds: number; forced: boolean };
@@ -84,6 +88,7 @@ export type FromWorker =
   | { type: 'closed'; listener: number } // the application closed its server
   | { type: 'chmod'; listener: number; mode: number } // listen({ readableAll, writableAll }) on a path
   | { type: 'leaving'; reason: string } // it drains without having been told (kill -TERM <worker>)
+  | { type: 'retiring'; reason: string } // it serves on, until its replacement does
   | { type: 'drained' }
   | { type: 'failed'; failure: BootFailure }
   | { type: 'uncaught'; origin: string; stack: string }

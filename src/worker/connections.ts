@@ -7,6 +7,7 @@ import { subscribe } from 'node:diagnostics_channel';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ServerHttp2Session } from 'node:http2';
 import type { Server, Socket } from 'node:net';
+import { isHttp2 } from './listen-server.ts';
 
 export interface HttpSocket extends Socket {
   _httpMessage?: ServerResponse | null;
@@ -37,7 +38,7 @@ export function trackConnections(): void {
 
 /** Notes the sessions of an HTTP/2 server; other servers never emit the event. */
 export function trackSessions(server: Server): void {
-  if (typeof (server as { updateSettings?: unknown }).updateSettings !== 'function') return;
+  if (!isHttp2(server)) return;
   server.on('session', (session: ServerHttp2Session) => {
     sessions.add(session);
     session.once('close', () => sessions.delete(session));

@@ -9,6 +9,11 @@ export function isHttp(server: Server): boolean {
   return typeof (server as { setTimeout?: unknown }).setTimeout === 'function';
 }
 
+/** http2 servers, which may speak HTTP/1 besides when they are secure. */
+export function isHttp2(server: Server): boolean {
+  return typeof (server as { updateSettings?: unknown }).updateSettings === 'function';
+}
+
 /** `exclusive` and `reusePort` go past cluster: the second worker would find its port in use, or lose its queue when it leaves. */
 export function shareExclusive(): void {
   const listen = Server.prototype.listen as (...args: unknown[]) => Server;

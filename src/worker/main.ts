@@ -8,6 +8,7 @@ import { limitApplicationSend, notice, onOrder, send } from './channel.ts';
 import { trackConnections, trackSessions } from './connections.ts';
 import { type Drainable, drain } from './drain.ts';
 import { Listeners } from './listen.ts';
+import { RequestCount } from './recycle.ts';
 import { holdSignals } from './signals.ts';
 import { surviveBrokenStderr } from './stderr.ts';
 
@@ -26,7 +27,11 @@ let loading = false;
 let settled: Loaded | undefined;
 let unguard: (() => void) | undefined;
 let saidReady = false;
+/** The condition is fulfilled; with `--verify`, it is asking itself. */
+let reporting = false;
 let loaded = false;
+let verify: typeof import('./verify.ts').verify | undefined;
+let requests: RequestCount | undefined;
 /** Why it leaves without having been told. It accepts for a moment, in which a master that has had the same signal may tell it. */
 let leaving: string | undefined;
 
@@ -36,12 +41,13 @@ holdSignals((reason) => {
 });
 limitApplicationSend(() => {
   saidReady = true;
-  reportLoaded();
+  void reportLoaded();
 });
 trackConnections();
 listeners.install();
 listeners.onListening = (server) => {
   trackSessions(server);
+  requests?.watch(server);
   keepLoopOpen();
   setImmediate(reportLoaded);
 };
@@ -56,6 +62,7 @@ onOrder((order, handle) => {
       boot = order;
       return loadWhenPrimed();
     case 'listen':
+      requests?.begin();
       return void listeners.accept(order.handles).then(() => send({ type: 'serving' }));
     case 'handle':
       return listeners.receive(order.listener, handle);
@@ -87,6 +94,9 @@ function prime(
 async function load(order: Boot): Promise<void> {
   process.title = order.title;
   listeners.configure(order);
+  if (order.maxRequests) {
+    requests = new RequestCount(order.maxRequests, () => void send({ type: 'retiring', reason: 'max requests' }));
+  }
   // cluster keeps the channel open, and with it a program that never listens; until it does, let it end.
   process.channel?.unref();
   process.once('beforeExit', endedWithoutListening);
@@ -95,6 +105,8 @@ async function load(order: Boot): Promise<void> {
     void send({ type: 'uncaught', origin, stack: error instanceof Error ? String(error.stack) : String(error) });
   });
   try {
+    // Before the application, which may change how modules are loaded.
+    if (order.verify) ({ verify } = await import('./verify.ts'));
     listeners.main.entryStarts();
     settled = await loadApplication(order.app, order.argv, {
       ...order.fallback,
@@ -105,7 +117,7 @@ async function load(order: Boot): Promise<void> {
     });
     // Until it is loaded, what nobody catches is a failure to boot.
     unguard = guard();
-    reportLoaded();
+    void reportLoaded();
   } catch (error) {
     await fail(error instanceof LoadFailure ? error.failure : unexpected(error));
   }
@@ -115,18 +127,28 @@ function guard(): () => void {
   const { failed, release } = watchForFailure();
   failed.catch((error) => {
     const { summary, stack } = reportableError(error);
-    void fail({ code: 'boot', message: `${boot!.app.file} failed before it listened: ${summary}`, stack });
+    void fail({
+      code: 'boot',
+      message: `${boot!.app.file} failed before it ${reporting ? 'answered' : 'listened'}: ${summary}`,
+      stack,
+    });
   });
   return release;
 }
 
-/** Loaded: the module has settled, and it listens (and a turn of the loop has passed) or says that it is ready. */
-function reportLoaded(): void {
-  if (loaded || !settled || !boot) return;
+/**
+ * Loaded: the module has settled, and it listens (and a turn of the loop has passed) or says that it is ready; then it
+ * has answered what `--verify` asks.
+ */
+async function reportLoaded(): Promise<void> {
+  if (reporting || !settled || !boot) return;
   if (boot.ready === 'message' ? !saidReady : listeners.own.length === 0) return;
+  reporting = true;
+  listeners.settleMain();
+  const failure = boot.verify && (await verify?.(boot.verify, listeners.main.current));
+  if (failure) return fail(failure);
   loaded = true;
   unguard?.();
-  listeners.settleMain();
   void send({ type: 'loaded', kind: settled.kind });
 }
 
