@@ -1,8 +1,5 @@
 import cluster, { type Worker } from 'node:cluster';
-import { join } from 'node:path';
-
-/** The worker's entry file: chunks and entries of the build lie in folders side by side. */
-const WORKER_FILE = join(__dirname, '..', 'worker', 'main.cjs');
+import { workerFile } from './worker-file.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -18,11 +15,15 @@ export function executableOf(cwd: string, env: Env, slot: number): Executable {
   return { cwd, env: { ...env, TSGUN_SLOT: String(slot), NODE_APP_INSTANCE: String(slot), PWD: cwd } };
 }
 
-/** Starts a worker's process. @throws Error when that fails at once; later failures are events of the worker */
-export function forkWorker({ cwd, env }: Executable): Worker {
+/**
+ * Starts a worker's process.
+ * @param warn  hears what is odd about the file that it is started from
+ * @throws Error when that fails at once; later failures are events of the worker
+ */
+export function forkWorker({ cwd, env }: Executable, warn: (message: string) => void = () => {}): Worker {
   // cluster has no other way to say where and how the next worker is started.
   cluster.setupPrimary({
-    exec: WORKER_FILE,
+    exec: workerFile(cwd, warn),
     args: [],
     cwd,
     stdio: ['ignore', 'inherit', 'pipe', 'ipc', 'pipe'],

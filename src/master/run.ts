@@ -87,11 +87,15 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
   setInterval(() => {}, FOREVER_MS);
   takeSignals((event) => master.arbiter.post(event), {
     SIGHUP: () => void master.reload(),
-    SIGUSR1: () => log.reopen(),
+    SIGUSR1: () => {
+      log.reopen();
+      log.line('info', 'SIGUSR1: log files were opened anew', { event: 'reopen' });
+    },
     SIGUSR2: () => upgrade.begin(),
     // Every resize of a terminal sends it to all that run there.
     SIGWINCH: () => {
       if (!terminal(process.pid).hasTerminal) master.arbiter.post({ type: 'pause', reason: 'SIGWINCH' });
+      else log.line('debug', 'SIGWINCH of the terminal is ignored', { event: 'signal', signal: 'SIGWINCH' });
     },
   });
   process.removeAllListeners('uncaughtException');

@@ -40,8 +40,11 @@ export class WorkerProcess {
       this.#ended = true;
       listener.exited(code, signal, detail);
     };
+    const warn = (message: string): void => {
+      setImmediate(listener.message, { type: 'notice', level: 'warn', message });
+    };
     try {
-      this.#worker = takeEarlyWorker(executable) ?? forkWorker(executable);
+      this.#worker = takeEarlyWorker(executable) ?? forkWorker(executable, warn);
     } catch (error) {
       setImmediate(exited, null, null, `could not be started: ${(error as Error).message}`);
       return;

@@ -15,11 +15,13 @@ const node = process.env.TSGUN_TEST_NODE ?? process.execPath;
  */
 const source = `
 import { loadConfig } from '${root}/src/config/load.ts';
+import { rereadConfig } from '${root}/src/config/reread.ts';
 
 async function main() {
   for (let reading = 0; reading <= Number(process.env.RELOADS); reading++) {
     const options = { argv: process.argv.slice(2), env: process.env, cwd: process.cwd() };
-    const told = await loadConfig(reading === 0 ? options : { ...options, fresh: String(reading) }).then(
+    const read = () => (reading === 0 ? loadConfig(options) : rereadConfig(options.argv, options.env, options.cwd));
+    const told = await read().then(
       ({ config, sources }) => ({ config, sources, hook: typeof config.onExit }),
       (error) => ({ failure: error.line, exitCode: error.exitCode }),
     );
@@ -125,10 +127,34 @@ describe('a configuration file', () => {
   });
 
   it.each(['js', 'cjs'])('.%s is run anew at each reading', async (type) => {
-    const counted = 'globalThis.count = (globalThis.count ?? 0) + 1;';
-    const body = type === 'cjs' ? 'module.exports = { workers: count }' : 'export default { workers: count }';
-    const all = await readings({ [`tsgun.config.${type}`]: `${counted} ${body}` }, { reloads: 2 });
+    const load = type === 'cjs' ? "const fs = require('node:fs');" : "import fs from 'node:fs';";
+    const counted = "const count = Number(fs.readFileSync('count')) + 1; fs.writeFileSync('count', String(count));";
+    const body = type === 'cjs' ? 'module.exports =' : 'export default';
+    const text = `${load} ${counted} ${body} { workers: count };`;
+    const all = await readings({ [`tsgun.config.${type}`]: text, count: '0' }, { reloads: 2 });
     expect(all.map(({ config }) => config.workers)).toEqual([1, 2, 3]);
+  });
+
+  it.each(['js', 'cjs'])('.%s with a hook: the function of each reading is there', async (type) => {
+    const body = type === 'cjs' ? 'module.exports =' : 'export default';
+    const all = await readings({ [`tsgun.config.${type}`]: `${body} { workers: 2, onExit() {} };` }, { reloads: 2 });
+    expect(all.map(({ config, hook }) => [config.workers, hook])).toEqual(Array(3).fill([2, 'function']));
+  });
+
+  it.each([
+    ['takes for ever', 'for (;;);', /^tsgun\.config\.mjs: it has not ended within 10 s/],
+    ['ends its process', 'process.exit(3);', /^tsgun\.config\.mjs: it ended its process with exit code 3/],
+    ['kills its process', 'process.kill(process.pid, "SIGKILL"); await 0;', /^tsgun\.config\.mjs: .*SIGKILL/],
+    ['throws', '\nthrow new TypeError("later");', /^tsgun\.config\.mjs:2: TypeError: later/],
+    ['leaves timers behind', 'setInterval(() => {}, 1000); export default { workers: 5 };', undefined],
+    ['writes a lot', 'console.log("x".repeat(1e6)); export default { workers: 5 };', undefined],
+  ])('one that, read anew, %s', async (_, text, failure) => {
+    const first = `import fs from 'node:fs'; fs.writeFileSync('tsgun.config.mjs', ${JSON.stringify(text)});`;
+    const files = { 'tsgun.config.mjs': `${first} export default { workers: 4 };` };
+    const [before, after] = await readings(files, { reloads: 1 });
+    expect(before.config.workers).toBe(4);
+    if (failure) expect(after).toEqual({ failure: expect.stringMatching(failure), exitCode: 1 });
+    else expect(after.config.workers).toBe(5);
   });
 });
 

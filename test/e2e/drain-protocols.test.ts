@@ -86,6 +86,28 @@ test('ws: its clients get the close frame that the application sends on tsgun:dr
   expect((await ended(tsgun, start)).ms).toBeLessThan(2000);
 });
 
+test('server-sent events: the application ends them on tsgun:drain, and what it has sent until then arrives', async () => {
+  const app = `const streams = new Set();
+    process.on('tsgun:drain', () => { for (const stream of streams) stream.end('event: bye\\ndata: come back\\n\\n'); });
+    module.exports = (req, res) => {
+      res.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('data: hello\\n\\n');
+      streams.add(res);
+    };`;
+  const args = ['app.js', '-b', '127.0.0.1:0', '--drain-linger', '0.4', '--graceful-timeout', '20'];
+  const tsgun = await startTsgun(args, { cwd: tempApp(app) }).ready();
+  const visitors = await Promise.all([1, 2, 3].map(() => openKeepAlive(tsgun.address)));
+  const streams = visitors.map((visitor) => visitor.request('/events'));
+  await Promise.all(visitors.map((visitor) => visitor.until(() => visitor.received.includes('hello'), 'hello')));
+  const start = performance.now();
+  tsgun.signal('SIGTERM');
+  for (const { body } of await Promise.all(streams)) {
+    expect(body).toBe('data: hello\n\nevent: bye\ndata: come back\n\n');
+  }
+  const { code, ms } = await ended(tsgun, start);
+  expect(code).toBe(0);
+  expect(ms).toBeLessThan(2500);
+});
+
 test('h2c: streams under way finish, the session says goodbye', async () => {
   const tsgun = await serve('http2.cjs');
   const session = connect2(tsgun.url());

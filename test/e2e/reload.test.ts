@@ -169,7 +169,9 @@ test('fifty HUPs in a second end in one consistent generation', async () => {
   }
   await until(
     async () => {
-      const { rollout, workers } = JSON.parse((await command('status', '--json')).stdout);
+      const { code, stdout } = await command('status', '--json');
+      if (code !== 0) return false;
+      const { rollout, workers } = JSON.parse(stdout);
       return (
         rollout === undefined && new Set(workers.map(({ generation }: { generation: number }) => generation)).size === 1
       );
