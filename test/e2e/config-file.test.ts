@@ -2,62 +2,39 @@ import { execFile } from 'node:child_process';
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { rolldown } from 'rolldown';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { tempApp, tempDir, writeApp } from '../helpers/temp.ts';
+import { bundleProgram } from '../helpers/bundle.ts';
+import { tempApp } from '../helpers/temp.ts';
 
 const root = join(import.meta.dirname, '../..');
 const node = process.env.TSGUN_TEST_NODE ?? process.execPath;
 
-/**
- * Prints what the loader makes of the command line, again for each of $RELOADS. It is bundled as the executables are, and
- * run by Node itself: what `import()` does there differs between the Node lines.
- */
+/** Prints what the loader makes of the command line. */
 const source = `
 import { loadConfig } from '${root}/src/config/load.ts';
 
-async function main() {
-  for (let reading = 0; reading <= Number(process.env.RELOADS); reading++) {
-    const options = { argv: process.argv.slice(2), env: process.env, cwd: process.cwd() };
-    const told = await loadConfig(reading === 0 ? options : { ...options, fresh: String(reading) }).then(
-      ({ config, sources }) => ({ config, sources, hook: typeof config.onExit }),
-      (error) => ({ failure: error.line, exitCode: error.exitCode }),
-    );
-    console.log(JSON.stringify(told));
-  }
-}
-void main();
+loadConfig({ argv: process.argv.slice(2), env: process.env, cwd: process.cwd() })
+  .then(
+    ({ config, sources }) => ({ config, sources, hook: typeof config.onExit }),
+    (error) => ({ failure: error.line, exitCode: error.exitCode }),
+  )
+  .then((told) => console.log(JSON.stringify(told)));
 `;
 
 let program: string;
 
 beforeAll(async () => {
-  const dir = tempDir();
-  const bundle = await rolldown({
-    input: writeApp(dir, { 'program.ts': source }),
-    platform: 'node',
-    external: /^[a-z@]/,
-  });
-  await bundle.write({ dir, format: 'cjs', entryFileNames: 'program.cjs' });
-  program = join(dir, 'program.cjs');
+  program = await bundleProgram(source);
 });
 
 const run = promisify(execFile);
 
-/** What the loader says in a directory with these files, once for each reading. */
-async function readings(
-  files: Record<string, string>,
-  { args = [] as string[], reloads = 0, dir = tempApp(files) } = {},
-) {
-  const env = { PATH: process.env.PATH, RELOADS: String(reloads), NODE_NO_WARNINGS: '1' };
+/** What the loader says in a directory with these files. */
+async function reading(files: Record<string, string>, { args = [] as string[], dir = tempApp(files) } = {}) {
+  const env = { PATH: process.env.PATH, NODE_NO_WARNINGS: '1' };
   const { stdout } = await run(node, [program, 'app.js', ...args], { cwd: dir, env });
-  return stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+  return JSON.parse(stdout);
 }
-
-const reading = async (...args: Parameters<typeof readings>) => (await readings(...args))[0];
 
 const wrong = (line: string | RegExp) => ({
   failure: typeof line === 'string' ? line : expect.stringMatching(line),
@@ -122,13 +99,6 @@ describe('a configuration file', () => {
     ['tsgun.config.mjs', 'export default [1]', /got an array/],
   ])('%s that is broken is told in one line: %j', async (name, text, line) => {
     expect(await reading({ [name]: text })).toEqual(wrong(line));
-  });
-
-  it.each(['js', 'cjs'])('.%s is run anew at each reading', async (type) => {
-    const counted = 'globalThis.count = (globalThis.count ?? 0) + 1;';
-    const body = type === 'cjs' ? 'module.exports = { workers: count }' : 'export default { workers: count }';
-    const all = await readings({ [`tsgun.config.${type}`]: `${counted} ${body}` }, { reloads: 2 });
-    expect(all.map(({ config }) => config.workers)).toEqual([1, 2, 3]);
   });
 });
 
