@@ -1,11 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { TsgunError } from '../errors.ts';
 import { reasonOf } from './environment.ts';
 import { describe } from './kind.ts';
 
-/** One line for a configuration file that does not load: its place, and the first line of the error. */
+/**
+ * One line for a configuration file that does not load: its place, and the first line of the error.
+ * @param name  the file's name in messages
+ */
 export function configError(error: unknown, path: string, name: string): TsgunError {
   const { code } = (error ?? {}) as NodeJS.ErrnoException;
   const hint =
@@ -23,13 +26,17 @@ function lineOf(error: Error, path: string): string | undefined {
   if (inStack !== undefined || !(error instanceof SyntaxError)) return inStack;
   const position = /JSON at position (\d+)/.exec(error.message)?.[1];
   if (position !== undefined) return String(readFileSync(path, 'utf8').slice(0, Number(position)).split('\n').length);
+  if (path.endsWith('.json')) return undefined;
   // The stack of a syntax error in an ES module has no place; Node prints it when it ends of one.
   return lineIn(spawnSync(process.execPath, ['--check', path], { encoding: 'utf8', timeout: 10_000 }).stderr, path);
 }
 
-function lineIn(text: string, path: string): string | undefined {
-  const names = [path, pathToFileURL(path).pathname].map((each) => each.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return new RegExp(`(?:${names.join('|')})(?:\\?[^:\\s]*)?:(\\d+)`).exec(text)?.[1];
+/** The line of the file that a stack names; Node names files by their real paths. */
+export function lineIn(text: string, path: string): string | undefined {
+  const real = existsSync(path) ? realpathSync(path) : path;
+  const names = [path, real].flatMap((each) => [each, pathToFileURL(each).pathname]);
+  const escaped = names.map((each) => each.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`(?:${escaped.join('|')})(?:\\?[^:\\s]*)?:(\\d+)`).exec(text)?.[1];
 }
 
 function firstLine(error: unknown): string {

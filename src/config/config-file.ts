@@ -1,9 +1,10 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, extname, relative, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { TsgunError } from '../errors.ts';
 import { configError } from './config-error.ts';
-import { describe } from './kind.ts';
+import type { Env } from './environment.ts';
+import { describe, isPlainObject } from './kind.ts';
 
 const NAMES = ['tsgun.config.js', 'tsgun.config.mjs', 'tsgun.config.cjs', 'tsgun.config.ts', 'tsgun.config.json'];
 
@@ -32,27 +33,40 @@ export function shortName(path: string, cwd: string): string {
   return short.startsWith('..') ? path : short;
 }
 
+/** What a configuration file comes to, and the environment as it leaves it: it may set variables, or have dotenv do so. */
+export interface Evaluated {
+  value: unknown;
+  env: Env;
+}
+
+/** Runs a file that is a module; `name` is its name in messages. What it throws is told with its place. */
+export type Evaluate = (path: string, name: string) => Promise<Evaluated>;
+
 /**
- * Reads and runs a configuration file.
- * @param fresh  differs from reading to reading, so that a module that changed is run anew
- * @returns its object: what a function in it returns, awaited
+ * Reads a configuration file.
+ * @returns its object, and the environment that it leaves
  * @throws TsgunError('config') with the place when the file does not load or has no object
  */
 export async function readConfigFile(
   path: string,
   cwd: string,
-  fresh: string | undefined,
-): Promise<Record<string, unknown>> {
+  env: Env,
+  evaluate: Evaluate,
+): Promise<{ values: Record<string, unknown>; env: Env }> {
   const name = shortName(path, cwd);
-  let value: unknown;
+  let found: Evaluated;
   try {
-    value = extname(path) === '.json' ? JSON.parse(readFileSync(path, 'utf8')) : await evaluate(path, fresh);
-    if (typeof value === 'function') value = await value();
+    found =
+      extname(path) === '.json' ? { value: JSON.parse(readFileSync(path, 'utf8')), env } : await evaluate(path, name);
   } catch (error) {
     if (error instanceof TsgunError) throw error;
     throw configError(error, path, name);
   }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  return { values: objectOf(found.value, path, name), env: found.env };
+}
+
+function objectOf(value: unknown, path: string, name: string): Record<string, unknown> {
+  if (isPlainObject(value)) return value;
   throw new TsgunError('config', `${name}: expected an object of settings, got ${describe(value)}`, HOW[extname(path)]);
 }
 
@@ -63,35 +77,41 @@ const HOW: Record<string, string> = {
   '.cjs': 'module.exports = { workers: 4 }',
 };
 
-async function evaluate(path: string, fresh: string | undefined): Promise<unknown> {
-  const url = pathToFileURL(path);
+/**
+ * Imports a configuration file into this process.
+ * @param fresh  differs from one reading to the next, so that the file is run anew
+ * @returns its default export: what that returns, awaited, if it is a function
+ */
+export async function importConfigFile(path: string, fresh?: string): Promise<unknown> {
+  // Node keeps where a symbolic link has led, for as long as it runs.
+  const real = realpathSync(path);
+  const url = pathToFileURL(real);
   if (fresh !== undefined) {
     url.searchParams.set('tsgun', fresh);
     // A CommonJS module is known by its path, whatever its URL.
     const { createRequire } = await import('node:module');
-    delete createRequire(path).cache[path];
+    delete createRequire(path).cache[real];
   }
-  if (/\.[cm]?ts$/.test(path)) await prepareTypescript(path);
+  const loader = await typescriptLoader(path);
+  if (loader !== undefined) await import(loader);
   let found: unknown = ((await import(url.href)) as { default?: unknown }).default;
   // CommonJS that was compiled from ES modules has its default one level deeper.
   if (isCompiled(found)) found = found.default;
-  return found;
+  return typeof found === 'function' ? found() : found;
 }
 
 const isCompiled = (value: unknown): value is { default: unknown } =>
   typeof value === 'object' && value !== null && '__esModule' in value && 'default' in value;
 
 /** TypeScript runs by Node's own type stripping, else by the project's tsx, which is registered as by `--import tsx`. */
-async function prepareTypescript(path: string): Promise<void> {
-  if (process.features.typescript) return;
+export async function typescriptLoader(path: string): Promise<string | undefined> {
+  if (!/\.[cm]?ts$/.test(path) || process.features.typescript) return undefined;
   const { createRequire } = await import('node:module');
-  let tsx: string;
   try {
-    tsx = createRequire(path).resolve('tsx');
+    return pathToFileURL(createRequire(path).resolve('tsx')).href;
   } catch (cause) {
     const problem = `${basename(path)}: Node ${process.versions.node} does not run TypeScript`;
     const hint = 'use Node 22.18 or newer, add tsx to the project, or write the file in JavaScript';
     throw new TsgunError('config', problem, hint, { cause });
   }
-  await import(pathToFileURL(tsx).href);
 }

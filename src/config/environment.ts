@@ -1,4 +1,4 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import { TsgunError } from '../errors.ts';
@@ -51,6 +51,15 @@ export function changeFolder(from: string, to: string, place: string): string {
   const found = statSync(folder, { throwIfNoEntry: false });
   if (found?.isDirectory()) return folder;
   throw new TsgunError('config', `${place}: ${folder} is ${found === undefined ? 'missing' : 'no directory'}`);
+}
+
+/** The directory without symbolic links: where these lead now. */
+export function realFolder(folder: string): string {
+  try {
+    return realpathSync(folder);
+  } catch (cause) {
+    throw new TsgunError('config', `the working directory: ${folder}: ${reasonOf(cause)}`, undefined, { cause });
+  }
 }
 
 const REASONS: Record<string, string> = {

@@ -46,13 +46,14 @@ export async function runHook(
   }
 }
 
-async function within(limitMs: number, work: () => Promise<void>): Promise<void> {
+/** Waits for the work, but not longer. */
+export async function within<Value>(limitMs: number, work: () => Promise<Value>): Promise<Value> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`it has not ended within ${limitMs / 1000} s`)), limitMs);
   });
   try {
-    await Promise.race([work(), limit]);
+    return await Promise.race([work(), limit]);
   } finally {
     clearTimeout(timer);
   }

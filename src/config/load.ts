@@ -3,8 +3,8 @@ import { resolve } from 'node:path';
 import { TsgunError } from '../errors.ts';
 import { parseCommandLine, type ServeLine } from './arguments.ts';
 import { commands } from './commands.ts';
-import { findConfigFile, readConfigFile, shortName } from './config-file.ts';
-import { changeFolder, childEnv, type Env, logicalCwd } from './environment.ts';
+import { type Evaluate, findConfigFile, importConfigFile, readConfigFile, shortName } from './config-file.ts';
+import { changeFolder, childEnv, type Env, logicalCwd, realFolder } from './environment.ts';
 import { fileLayer, knownKeys, type Layer, merge, type Source, wordLayer } from './layers.ts';
 import { nearest } from './nearest.ts';
 import type { Config, Key } from './settings.ts';
@@ -18,11 +18,22 @@ export interface Resolved {
   childEnv: Env;
   /** The working directory after `--chdir`, with its symbolic links unresolved. */
   cwd: string;
-  /** The same before `--chdir`: where tsgun was started. */
-  start: string;
+  /** The same with its links resolved, as they were when this was read. */
+  directory: string;
   configFile?: string;
   /** What follows `--`: the application's. */
   argv: string[];
+  origin: Origin;
+}
+
+/** How tsgun was started, for as long as it runs: a later reading starts from the same. */
+export interface Origin {
+  /** The command line, without node and script. */
+  argv: readonly string[];
+  /** As it was before a configuration file could change it. */
+  env: Env;
+  /** Where tsgun was started, with symbolic links unresolved. */
+  cwd: string;
 }
 
 export interface LoadOptions {
@@ -30,32 +41,41 @@ export interface LoadOptions {
   argv: readonly string[];
   env: Env;
   cwd: string;
-  /** Reads a configuration file, where that is not done in this process. */
-  read?: (path: string, cwd: string) => Promise<Record<string, unknown>>;
 }
 
 /**
  * The configuration: defaults < environment < configuration file < TSGUN_CMD_ARGS < command line.
  * @throws TsgunError('usage') for the command line, TsgunError('config') for all other sources
  */
-export async function loadConfig({ argv, env, cwd, read = readHere }: LoadOptions): Promise<Resolved> {
-  const line = await serveLine(argv);
-  const extra = await cmdArgs(env.TSGUN_CMD_ARGS);
+export async function loadConfig({ argv, env, cwd }: LoadOptions): Promise<Resolved> {
+  const origin = { argv: [...argv], env: { ...env }, cwd: logicalCwd(cwd, env) };
+  return readSources(origin, async (path) => ({ value: await importConfigFile(path), env: { ...env } }));
+}
+
+/**
+ * Reads all sources, each once.
+ * @param evaluate  runs a configuration file that is a module
+ */
+export async function readSources(origin: Origin, evaluate: Evaluate): Promise<Resolved> {
+  const line = await serveLine(origin.argv);
+  const extra = await cmdArgs(origin.env.TSGUN_CMD_ARGS);
   const given = [
     wordLayer('TSGUN_CMD_ARGS', 'config', extra.words),
     wordLayer('command line', 'usage', line.words),
   ] as const;
   const lastWord = (key: Key) => (line.words.get(key) ?? extra.words.get(key))?.at(-1);
 
-  const start = logicalCwd(cwd, env);
   const chdir = lastWord('chdir');
-  let folder = chdir === undefined ? start : changeFolder(start, chdir, '--chdir');
+  let folder = chdir === undefined ? origin.cwd : changeFolder(origin.cwd, chdir, '--chdir');
   const named = lastWord('config');
   const configFile = findConfigFile(folder, named === undefined ? undefined : resolve(folder, named));
   const layers: Layer[] = [...given];
+  let env = origin.env;
   if (configFile !== undefined) {
     const name = shortName(configFile, folder);
-    const values = knownKeys(await read(configFile, folder), name);
+    const read = await readConfigFile(configFile, folder, env, evaluate);
+    const values = knownKeys(read.values, name);
+    env = read.env;
     layers.unshift(fileLayer(name, values));
     const inFile = values.get('chdir')?.value;
     if (chdir === undefined && typeof inFile === 'string') folder = changeFolder(folder, inFile, `${name}: chdir`);
@@ -70,13 +90,12 @@ export async function loadConfig({ argv, env, cwd, read = readHere }: LoadOption
     explicitBind: config.bind.length > 0,
     childEnv: childEnv(env, folder, config.envFile, config.env),
     cwd: folder,
-    start,
+    directory: realFolder(folder),
     ...(configFile === undefined ? {} : { configFile }),
     argv: line.argv.length > 0 ? line.argv : extra.argv,
+    origin,
   };
 }
-
-const readHere: NonNullable<LoadOptions['read']> = (path, cwd) => readConfigFile(path, cwd, undefined);
 
 const NO_APP = 'tsgun app.js, or "app" in tsgun.config.js; tsgun --help shows all options';
 

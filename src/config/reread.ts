@@ -1,52 +1,49 @@
-/** Reading the configuration anew, for a reload. What is wrong with it changes nothing. */
-import { extname } from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
-import { readConfigFile, shortName } from './config-file.ts';
-import { changeFolder, type Env } from './environment.ts';
-import { evaluateApart } from './evaluate-apart.ts';
-import { loadConfig, type Resolved } from './load.ts';
-import type { AnySetting } from './setting.ts';
+/** Reading the configuration anew, for a reload: what is wrong with it is told, and harms nobody. */
+import { TsgunError } from '../errors.ts';
+import { elsewhere, evaluateInChild } from './config-child.ts';
+import { importConfigFile, readConfigFile } from './config-file.ts';
+import { changeFolder } from './environment.ts';
+import { within } from './hooks.ts';
+import { knownKeys } from './layers.ts';
+import { type Origin, type Resolved, readSources } from './load.ts';
 import { type Config, type Key, settings } from './settings.ts';
 
-let readings = 0;
+/** How long the configuration file may take, in milliseconds. */
+const LIMIT_MS = 10_000;
+
+let imports = 0;
 
 /**
- * The configuration as its sources have it now: the command line and the environment of tsgun stay, files are read again,
- * and the directory is resolved anew. A configuration file runs in a process of its own; only one that has functions is
- * imported here afterwards, and stays in memory.
- * @param start  where tsgun was started, with its symbolic links unresolved
- * @throws TsgunError
+ * What `loadConfig` would make of the same start today: the working directory is looked up again by its name, and all
+ * files are read again. A configuration file is run in a process of its own; if it has hooks, and all is well, then here
+ * as well, for its functions.
+ * @param origin  of the reading before
+ * @throws TsgunError for what is wrong; nothing has changed then
  */
-export async function rereadConfig(argv: readonly string[], env: Env, start: string): Promise<Resolved> {
-  const cwd = changeFolder(start, '.', 'the working directory');
-  return loadConfig({ argv, env: { ...env, PWD: cwd }, cwd, read: (path, folder) => read(path, folder, env) });
+export async function rereadConfig(origin: Origin, limitMs: number = LIMIT_MS): Promise<Resolved> {
+  changeFolder(origin.cwd, '.', 'the working directory');
+  const resolved = await readSources(origin, (path, name) => evaluateInChild(path, name, origin, limitMs));
+  const hooks = (Object.keys(settings) as Key[]).filter((key) => resolved.config[key] === elsewhere);
+  if (hooks.length === 0 || resolved.configFile === undefined) return resolved;
+  return { ...resolved, config: { ...resolved.config, ...(await importHooks(hooks, resolved.configFile, resolved)) } };
 }
 
-async function read(path: string, folder: string, env: Env): Promise<Record<string, unknown>> {
-  if (extname(path) === '.json') return readConfigFile(path, folder, undefined);
-  const { value, functions } = await evaluateApart(path, shortName(path, folder), folder, env);
-  if (functions.length === 0) return value;
-  readings++;
-  const whole = await readConfigFile(path, folder, `${process.pid}.${readings}`);
-  return { ...value, ...Object.fromEntries(functions.map((key) => [key, whole[key]])) };
-}
-
-/**
- * What a reload can use of what was read: the settings that cannot change stay as they are.
- * @returns a sentence for each of them that was to change
- */
-export function changeable(before: Resolved, after: Resolved): { resolved: Resolved; warnings: string[] } {
-  const kept: Partial<Record<Key, unknown>> = {};
-  const warnings: string[] = [];
-  for (const [key, row] of Object.entries(settings) as [Key, AnySetting][]) {
-    if (row.reload) continue;
-    const [old, now] = [before.config[key], after.config[key]];
-    kept[key] = old;
-    if (typeof now === 'function' || isDeepStrictEqual(old, now)) continue;
-    const show = (value: unknown): string => (value === undefined ? 'not set' : row.kind.show(value));
-    warnings.push(
-      `${key} is now ${show(now)} (${after.sources[key]}), and stays ${show(old)}: a reload cannot change it`,
+async function importHooks(hooks: Key[], path: string, { origin, cwd, sources }: Resolved): Promise<Partial<Config>> {
+  const { values } = await readConfigFile(path, cwd, origin.env, async () => {
+    // The master still stands where it was started: in a folder that may have been deleted since.
+    process.chdir(origin.cwd);
+    const value = await within(LIMIT_MS, () => importConfigFile(path, `reload-${++imports}`));
+    return { value, env: origin.env };
+  });
+  const name = sources[hooks[0]!].replace('file ', '');
+  const found = knownKeys(values, name);
+  const functions = hooks.map((key) => {
+    const value = found.get(key)?.value;
+    if (typeof value === 'function') return [key, value] as const;
+    throw new TsgunError(
+      'config',
+      `${name}: ${key}: it is a function when the file is run, but not when it is run again`,
     );
-  }
-  return { resolved: { ...after, config: { ...after.config, ...kept } as Config }, warnings };
+  });
+  return Object.fromEntries(functions);
 }

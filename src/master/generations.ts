@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import type { Resolved } from '../config/load.ts';
 import type { ListenerInfo } from '../shared/protocol.ts';
 import type { State } from '../supervise/model.ts';
@@ -6,6 +7,26 @@ import type { State } from '../supervise/model.ts';
 export interface Generation {
   resolved: Resolved;
   explicit: ListenerInfo[];
+}
+
+/**
+ * What a worker is spawned from now: by the path that the user knows as long as that leads where it led when the generation
+ * was made, else by the directory itself, so that a replacement never runs code that has not proved itself.
+ */
+export function whereItWas(resolved: Resolved): Resolved {
+  const { cwd, directory, config } = resolved;
+  if (directory === cwd || leadsTo(cwd) === directory) return resolved;
+  const { app } = config;
+  const file = app.file.startsWith(`${cwd}/`) ? directory + app.file.slice(cwd.length) : app.file;
+  return { ...resolved, cwd: directory, config: { ...config, app: { ...app, file } } };
+}
+
+function leadsTo(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The generations that are, or may be, of use. */

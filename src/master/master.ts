@@ -14,7 +14,7 @@ import { type Command, type Event, initialState, type State } from '../supervise
 import { Arbiter, type Shell } from './arbiter.ts';
 import { bootOrder } from './boot-order.ts';
 import { executableOf } from './fork.ts';
-import { Generations } from './generations.ts';
+import { Generations, whereItWas } from './generations.ts';
 import type { InheritedSockets } from './inherited.ts';
 import { type Listener, Listeners } from './listeners.ts';
 import { policyOf } from './policy.ts';
@@ -196,7 +196,8 @@ export class Master implements Shell {
   }
 
   #spawn({ id, slot, generation }: Extract<Command, { type: 'spawn' }>): void {
-    const { resolved, explicit } = this.#generations.get(generation);
+    const { resolved: made, explicit } = this.#generations.get(generation);
+    const resolved = whereItWas(made);
     const { cwd, childEnv } = resolved;
     const worker = new WorkerProcess(executableOf(cwd, childEnv, slot), {
       message: (message) => this.#receive(id, worker, message),

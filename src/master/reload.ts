@@ -2,7 +2,8 @@
  * A reload: the configuration is read anew and checked, its sockets are bound, and only then the core is told of a new
  * generation. Who asked for it is answered when the rollout has ended; of those that overlap, with the newest one's outcome.
  */
-import { changeable, rereadConfig } from '../config/reread.ts';
+import { rereadConfig } from '../config/reread.ts';
+import { reloaded, unchangeable } from '../config/unchangeable.ts';
 import { TsgunError } from '../errors.ts';
 import { monotonicMs } from '../shared/clock.ts';
 import type { Log } from '../shared/log.ts';
@@ -86,9 +87,9 @@ export class Reloads {
     const { arbiter, generations, listeners, log } = this.#master;
     if (arbiter.state.goal.stop) throw new TsgunError('config', 'this instance is stopping');
     const { resolved: before } = generations.get(arbiter.state.goal.generation);
-    const read = await rereadConfig(process.argv.slice(2), process.env, before.start);
-    const { resolved, warnings } = changeable(before, read);
-    for (const warning of warnings) log.line('warn', warning, { event: 'warning' });
+    const read = await rereadConfig(before.origin);
+    for (const warning of unchangeable(before, read)) log.line('warn', warning, { event: 'warning' });
+    const resolved = reloaded(before, read);
     const explicit = await listeners.bindAlso(resolved.config.bind);
     const { goal, servedGeneration } = arbiter.state;
     if (goal.stop) throw new TsgunError('config', 'this instance is stopping');

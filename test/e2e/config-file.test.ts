@@ -2,64 +2,39 @@ import { execFile } from 'node:child_process';
 import { symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { rolldown } from 'rolldown';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { tempApp, tempDir, writeApp } from '../helpers/temp.ts';
+import { bundleProgram } from '../helpers/bundle.ts';
+import { tempApp } from '../helpers/temp.ts';
 
 const root = join(import.meta.dirname, '../..');
 const node = process.env.TSGUN_TEST_NODE ?? process.execPath;
 
-/**
- * Prints what the loader makes of the command line, again for each of $RELOADS. It is bundled as the executables are, and
- * run by Node itself: what `import()` does there differs between the Node lines.
- */
+/** Prints what the loader makes of the command line. */
 const source = `
 import { loadConfig } from '${root}/src/config/load.ts';
-import { rereadConfig } from '${root}/src/config/reread.ts';
 
-async function main() {
-  for (let reading = 0; reading <= Number(process.env.RELOADS); reading++) {
-    const options = { argv: process.argv.slice(2), env: process.env, cwd: process.cwd() };
-    const read = () => (reading === 0 ? loadConfig(options) : rereadConfig(options.argv, options.env, options.cwd));
-    const told = await read().then(
-      ({ config, sources }) => ({ config, sources, hook: typeof config.onExit }),
-      (error) => ({ failure: error.line, exitCode: error.exitCode }),
-    );
-    console.log(JSON.stringify(told));
-  }
-}
-void main();
+loadConfig({ argv: process.argv.slice(2), env: process.env, cwd: process.cwd() })
+  .then(
+    ({ config, sources }) => ({ config, sources, hook: typeof config.onExit }),
+    (error) => ({ failure: error.line, exitCode: error.exitCode }),
+  )
+  .then((told) => console.log(JSON.stringify(told)));
 `;
 
 let program: string;
 
 beforeAll(async () => {
-  const dir = tempDir();
-  const bundle = await rolldown({
-    input: writeApp(dir, { 'program.ts': source }),
-    platform: 'node',
-    external: /^[a-z@]/,
-  });
-  await bundle.write({ dir, format: 'cjs', entryFileNames: 'program.cjs' });
-  program = join(dir, 'program.cjs');
+  program = await bundleProgram(source);
 });
 
 const run = promisify(execFile);
 
-/** What the loader says in a directory with these files, once for each reading. */
-async function readings(
-  files: Record<string, string>,
-  { args = [] as string[], reloads = 0, dir = tempApp(files) } = {},
-) {
-  const env = { PATH: process.env.PATH, RELOADS: String(reloads), NODE_NO_WARNINGS: '1' };
+/** What the loader says in a directory with these files. */
+async function reading(files: Record<string, string>, { args = [] as string[], dir = tempApp(files) } = {}) {
+  const env = { PATH: process.env.PATH, NODE_NO_WARNINGS: '1' };
   const { stdout } = await run(node, [program, 'app.js', ...args], { cwd: dir, env });
-  return stdout
-    .trim()
-    .split('\n')
-    .map((line) => JSON.parse(line));
+  return JSON.parse(stdout);
 }
-
-const reading = async (...args: Parameters<typeof readings>) => (await readings(...args))[0];
 
 const wrong = (line: string | RegExp) => ({
   failure: typeof line === 'string' ? line : expect.stringMatching(line),
@@ -124,37 +99,6 @@ describe('a configuration file', () => {
     ['tsgun.config.mjs', 'export default [1]', /got an array/],
   ])('%s that is broken is told in one line: %j', async (name, text, line) => {
     expect(await reading({ [name]: text })).toEqual(wrong(line));
-  });
-
-  it.each(['js', 'cjs'])('.%s is run anew at each reading', async (type) => {
-    const load = type === 'cjs' ? "const fs = require('node:fs');" : "import fs from 'node:fs';";
-    const counted = "const count = Number(fs.readFileSync('count')) + 1; fs.writeFileSync('count', String(count));";
-    const body = type === 'cjs' ? 'module.exports =' : 'export default';
-    const text = `${load} ${counted} ${body} { workers: count };`;
-    const all = await readings({ [`tsgun.config.${type}`]: text, count: '0' }, { reloads: 2 });
-    expect(all.map(({ config }) => config.workers)).toEqual([1, 2, 3]);
-  });
-
-  it.each(['js', 'cjs'])('.%s with a hook: the function of each reading is there', async (type) => {
-    const body = type === 'cjs' ? 'module.exports =' : 'export default';
-    const all = await readings({ [`tsgun.config.${type}`]: `${body} { workers: 2, onExit() {} };` }, { reloads: 2 });
-    expect(all.map(({ config, hook }) => [config.workers, hook])).toEqual(Array(3).fill([2, 'function']));
-  });
-
-  it.each([
-    ['takes for ever', 'for (;;);', /^tsgun\.config\.mjs: it has not ended within 10 s/],
-    ['ends its process', 'process.exit(3);', /^tsgun\.config\.mjs: it ended its process with exit code 3/],
-    ['kills its process', 'process.kill(process.pid, "SIGKILL"); await 0;', /^tsgun\.config\.mjs: .*SIGKILL/],
-    ['throws', '\nthrow new TypeError("later");', /^tsgun\.config\.mjs:2: TypeError: later/],
-    ['leaves timers behind', 'setInterval(() => {}, 1000); export default { workers: 5 };', undefined],
-    ['writes a lot', 'console.log("x".repeat(1e6)); export default { workers: 5 };', undefined],
-  ])('one that, read anew, %s', async (_, text, failure) => {
-    const first = `import fs from 'node:fs'; fs.writeFileSync('tsgun.config.mjs', ${JSON.stringify(text)});`;
-    const files = { 'tsgun.config.mjs': `${first} export default { workers: 4 };` };
-    const [before, after] = await readings(files, { reloads: 1 });
-    expect(before.config.workers).toBe(4);
-    if (failure) expect(after).toEqual({ failure: expect.stringMatching(failure), exitCode: 1 });
-    else expect(after.config.workers).toBe(5);
   });
 });
 
