@@ -1,4 +1,4 @@
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import type { Resolved } from '../config/load.ts';
 import type { ListenerInfo } from '../shared/protocol.ts';
 import type { State } from '../supervise/model.ts';
@@ -11,11 +11,12 @@ export interface Generation {
 
 /**
  * What a worker is spawned from now: by the path that the user knows as long as that leads where it led when the generation
- * was made, else by the directory itself, so that a replacement never runs code that has not proved itself.
+ * was made, else by the directory itself, so that a replacement does not run code that has not proved itself. Where that
+ * directory is gone, there is no other code.
  */
 export function whereItWas(resolved: Resolved): Resolved {
   const { cwd, directory, config } = resolved;
-  if (directory === cwd || leadsTo(cwd) === directory) return resolved;
+  if (directory === cwd || leadsTo(cwd) === directory || !existsSync(directory)) return resolved;
   const { app } = config;
   const file = app.file.startsWith(`${cwd}/`) ? directory + app.file.slice(cwd.length) : app.file;
   return { ...resolved, cwd: directory, config: { ...config, app: { ...app, file } } };

@@ -34,6 +34,9 @@ const LOOK_MS = 20;
 /** How long a draining worker accepts on: by then the others do so, or the master has closed the socket. */
 const ACCEPT_MS = 30;
 
+/** An unused connection may be so young that its request has not arrived: it gets this long, whatever the linger is. */
+const UNUSED_MS = 100;
+
 /** When connections do not cease to come. */
 const ACCEPT_LIMIT_MS = 200;
 
@@ -116,7 +119,8 @@ async function responsesOut(lingerMs: number, worker: Drainable): Promise<void> 
   const closeAt = new WeakMap<Socket, number>();
   // From when it was first seen idle, not all in one tick: their clients would all come back in the same one.
   const isDue = (socket: Socket): boolean => {
-    const at = closeAt.get(socket) ?? monotonicMs() + lingerMs * (0.5 + Math.random() / 2);
+    const patienceMs = Math.max(lingerMs * (0.5 + Math.random() / 2), socket.bytesRead === 0 ? UNUSED_MS : 0);
+    const at = closeAt.get(socket) ?? monotonicMs() + patienceMs;
     closeAt.set(socket, at);
     return monotonicMs() >= at;
   };

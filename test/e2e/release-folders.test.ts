@@ -1,5 +1,5 @@
 /** tsgun in a release's own node_modules: it outlives the release that it was started from. */
-import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, readlinkSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { hello } from '../helpers/apps.ts';
@@ -86,14 +86,17 @@ test.for([
   },
 );
 
-test('the old release stays, and the new one has another tsgun: workers are those of the old one, with a warning', async () => {
+test('the old release stays: who dies is replaced from it; a reload starts workers of the running tsgun, with a warning', async () => {
   const { base, tsgun } = await startRelease();
   deploy(base, 'two', '99.0.0');
   killOne(tsgun);
-  await tsgun.waitFor('serving', { count: 3 });
+  const replacement = await tsgun.waitFor('serving', { count: 3 });
+  expect(readlinkSync(`/proc/${replacement.pid}/cwd`)).toBe(join(base, 'one'));
+  tsgun.signal('SIGHUP');
+  expect(await tsgun.waitFor('rollout')).toMatchObject({ outcome: 'done' });
   const warnings = tsgun.records('notice').filter(({ level }) => level === 'warn');
   const [own, other] = ['one', 'current'].map((release) => join(base, release, 'node_modules/tsgun'));
-  expect(warnings.map(({ msg }) => msg)).toEqual([
+  expect([...new Set(warnings.map(({ msg }) => msg))]).toEqual([
     `workers are started from ${own}: ${other} has tsgun 99.0.0, not ${version}; kill -USR2 ${tsgun.pid} upgrades the master`,
   ]);
 });

@@ -35,7 +35,7 @@ test.for([
     expect(await hup()).toMatchObject({ outcome: 'done', generation: reload + 1 });
     await untilOnly(versions, reload);
   }
-  for (const load of [kept, fresh]) expectNoneLost(await load.stop());
+  for (const load of [kept, fresh]) expectNoneLost(await load.stop(), 30);
   expect(tsgun.records('kill')).toEqual([]);
 });
 
