@@ -100,12 +100,20 @@ export class Reloads {
     if (servedGeneration === 0) log.line('info', 'nothing has served yet: the new generation is started instead', {});
   }
 
-  /** A configuration that is wrong changes nothing, and is one line. */
+  /** A configuration that is wrong changes nothing, and is one line; a defect of ours ends nobody who serves. */
   #refused(error: unknown, begunAt: number, asked: Answer[]): void {
-    if (!(error instanceof TsgunError)) throw error;
-    const { goal } = this.#master.arbiter.state;
-    const message = `reload failed: ${error.line}; generation ${goal.generation} serves on`;
-    this.#master.log.line('error', message, { event: 'rollout', outcome: 'failed', cause: error.code });
+    const { arbiter, log } = this.#master;
+    const known = error instanceof TsgunError;
+    if (!known) {
+      const stack = error instanceof Error ? String(error.stack) : String(error);
+      log.line('error', 'this is a bug in tsgun, please report it with the stack', { event: 'bug', stack });
+    }
+    const { goal } = arbiter.state;
+    const why = known ? error.line : `a bug in tsgun: ${error}`;
+    const message = goal.stop
+      ? `reload failed: ${why}`
+      : `reload failed: ${why}; generation ${goal.generation} serves on`;
+    log.line('error', message, { event: 'rollout', outcome: 'failed', cause: known ? error.code : 'bug' });
     this.#answer(asked, {
       outcome: 'failed',
       message,

@@ -164,6 +164,8 @@ export class Upgrade {
     clearTimeout(this.#timer);
     this.#phase = 'idle';
     this.#new = undefined;
+    // First: who reads the line may look for what was left.
+    if (pid !== undefined) failed(pid);
     const who = pid === undefined ? 'the new master' : `master ${pid}`;
     const stopping = state().goal.stop !== undefined;
     log.line(
@@ -171,7 +173,6 @@ export class Upgrade {
       `upgrade given up: ${who} ${cause} after ${this.#age()}${stopping ? '' : '; this one carries on'}`,
       { event: 'upgrade-failed', pid, cause },
     );
-    if (pid !== undefined) failed(pid);
   }
 
   #age(): string {
