@@ -62,6 +62,7 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
     state: () => master.arbiter.state,
     post: (event) => master.arbiter.post(event),
     inCharge: () => predecessor?.isOver ?? true,
+    letGo: () => control.stop(),
     failed: (pid) => pidfile?.removeOf(pid),
   });
   const view = (): HookView => ({
@@ -105,7 +106,7 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
   try {
     await hook('onStarting');
     if (!master.arbiter.state.halted) await master.bind();
-    if (!master.arbiter.state.halted) await control.openAdmin();
+    if (!master.arbiter.state.halted && !predecessor) await control.openAdmin();
   } catch (error) {
     master.listeners.closeAll();
     pidfile?.remove();
@@ -123,10 +124,12 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
     pidfile?.takeOver();
     log.line('info', `in charge, after master ${predecessor.pid}`, { event: 'takeover', pid: process.pid });
     master.takeOver();
+    // The old master has closed what it had at these addresses.
+    void openDoors(control, log);
   });
   master.arbiter.post({ type: 'tick', lateMs: 0 });
   await Promise.race([begun.then(() => setTimeout(FIRST_ANSWERS_MS)), setTimeout(LOG_WAITS_MS)]);
-  await control.openSocket(process.env);
+  if (!predecessor) await control.openSocket(process.env);
   await log.open();
   const socknames = master.listeners.all.map(({ sockname }) => sockname);
   for (const warning of startWarnings(resolved.childEnv, process.getuid?.(), socknames)) {
@@ -143,6 +146,12 @@ function instanceOf(master: Master): Instance {
       return isReady(master.arbiter.state);
     },
   };
+}
+
+/** After an upgrade. An address that somebody else took in that moment is told, and ends nothing. */
+async function openDoors(control: Control, log: Log): Promise<void> {
+  await control.openAdmin().catch((error: Error) => log.line('error', error.message, { event: 'admin' }));
+  await control.openSocket(process.env);
 }
 
 /** drain-delay + graceful-timeout + 2 s: what TimeoutStopSec= and Kubernetes' grace period have to exceed. */

@@ -3,6 +3,7 @@
  * the beginning, boots workers of its own, and when all of them serve, this one leaves everything to it and stops. Until
  * then this one is in charge, and if the new one fails, nothing has happened.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { logicalCwd } from '../config/environment.ts';
 import type { Config } from '../config/settings.ts';
 import { monotonicMs } from '../shared/clock.ts';
@@ -23,12 +24,17 @@ export interface OldMaster {
   /** False as long as the master that has started this one is in charge. */
   inCharge(): boolean;
   post(event: Event): void;
+  /** Closes what two masters cannot have at the same address, within a moment. */
+  letGo(): Promise<void>;
   /** The new master has gone, and may have left its pid file. */
   failed(pid: number): void;
 }
 
 /** What a new master gets on top of --boot-timeout, milliseconds: its own word of what took so long comes first. */
 const MARGIN_MS = 2000;
+
+/** How long the control socket may take to close, milliseconds: the new master waits for its word. */
+const LET_GO_MS = 500;
 
 /** How long it may take to leave, on top of what its workers may, milliseconds. */
 const LEAVE_MS = 3000;
@@ -135,7 +141,8 @@ export class Upgrade {
     this.#phase = 'upgraded';
     clearTimeout(this.#timer);
     for (const listener of this.#given) listener.shared = true;
-    this.#new!.yours();
+    const next = this.#new!;
+    void Promise.race([this.#old.letGo(), sleep(LET_GO_MS)]).then(() => next.yours());
     log.line('info', `upgraded: master ${pid} serves after ${this.#age()}; this one finishes its requests and leaves`, {
       event: 'upgraded',
       pid,

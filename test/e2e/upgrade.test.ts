@@ -17,10 +17,11 @@ import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { hello } from '../helpers/apps.ts';
 import { register } from '../helpers/cleanup.ts';
+import { statusAt } from '../helpers/control.ts';
 import { get, type Target } from '../helpers/http.ts';
 import { LoadClient } from '../helpers/load-client.ts';
 import { children, descriptorsOf, listeningPorts, portListens, until } from '../helpers/proc.ts';
-import { prelude, said } from '../helpers/program.ts';
+import { freePort, prelude, said } from '../helpers/program.ts';
 import { needs } from '../helpers/requires.ts';
 import { MARKER, Tsgun } from '../helpers/running.ts';
 import { tempApp, tempDir, writeApp } from '../helpers/temp.ts';
@@ -240,4 +241,21 @@ test('a master in a shell of a terminal is upgraded without force', async (conte
   await stopMaster(master);
   writeFileSync(join(cwd, 'done'), '');
   expect((await outside.exit).code).toBe(0);
+});
+
+test('the control socket at a given path and the address of --admin are handed over', async () => {
+  const path = join(tempDir(), 'control.sock');
+  const port = await freePort();
+  const args = [...usual, '-b', '127.0.0.1:0', '--control-socket', path, '--admin', `127.0.0.1:${port}`];
+  const tsgun = await startTsgun(args, { cwd: tempApp(hello) }).ready(2);
+  await until(() => existsSync(path), 'the control socket');
+  expect((await statusAt(path)).pid).toBe(tsgun.pid);
+  const since = tsgun.mark();
+  const { pid } = await upgrade(tsgun);
+  await tsgun.waitFor('admin', { since });
+  await until(() => existsSync(path), 'the control socket of the new master');
+  expect((await statusAt(path)).pid).toBe(pid);
+  expect((await get(`127.0.0.1:${port}`, '/readyz')).status).toBe(200);
+  await stopMaster(pid);
+  expect(existsSync(path)).toBe(false);
 });

@@ -25,6 +25,7 @@ export class Control {
   #socket: UnixSocket<{ close(): void }> | undefined;
   #opening: Promise<void> | undefined;
   #stopped = false;
+  #stopping: Promise<void> | undefined;
 
   constructor(config: Settings, name: string, instance: Instance, log: Log) {
     this.#config = config;
@@ -64,7 +65,12 @@ export class Control {
   }
 
   /** Answers whoever still waits, closes, and removes the socket's file. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
     this.#stopped = true;
     await this.#opening;
     const message = 'the master has stopped before the rollout had ended';
