@@ -100,12 +100,13 @@ export class Reloads {
     if (servedGeneration === 0) log.line('info', 'nothing has served yet: the new generation is started instead', {});
   }
 
-  /** A configuration that is wrong changes nothing, and is one line. */
+  /** A configuration that is wrong changes nothing, and is one line; nor does what nobody thought of, with its stack. */
   #refused(error: unknown, begunAt: number, asked: Answer[]): void {
-    if (!(error instanceof TsgunError)) throw error;
     const { goal } = this.#master.arbiter.state;
-    const message = `reload failed: ${error.line}; generation ${goal.generation} serves on`;
-    this.#master.log.line('error', message, { event: 'rollout', outcome: 'failed', cause: error.code });
+    const { code, line } = error instanceof TsgunError ? error : { code: 'bug', line: String(error) };
+    const message = `reload failed: ${line}; generation ${goal.generation} serves on`;
+    const stack = error instanceof Error && code === 'bug' ? { stack: String(error.stack) } : {};
+    this.#master.log.line('error', message, { event: 'rollout', outcome: 'failed', cause: code, ...stack });
     this.#answer(asked, {
       outcome: 'failed',
       message,
