@@ -48,9 +48,15 @@ function isSameFolder(a: string, b: string): boolean {
 /** `resolve`, and a check that the directory is one. */
 export function changeFolder(from: string, to: string, place: string): string {
   const folder = resolve(from, to);
-  const found = statSync(folder, { throwIfNoEntry: false });
-  if (found?.isDirectory()) return folder;
-  throw new TsgunError('config', `${place}: ${folder} is ${found === undefined ? 'missing' : 'no directory'}`);
+  let problem = 'is missing';
+  try {
+    const found = statSync(folder, { throwIfNoEntry: false });
+    if (found?.isDirectory()) return folder;
+    if (found) problem = 'is no directory';
+  } catch (error) {
+    problem = `cannot be entered: ${reasonOf(error)}`;
+  }
+  throw new TsgunError('config', `${place}: ${folder} ${problem}`);
 }
 
 /** The directory without symbolic links: where these lead now. */

@@ -93,9 +93,16 @@ export class Listeners {
     return onDemand;
   }
 
-  /** Closes what was bound for generations that are no more. */
+  /**
+   * Lets go of what was bound for generations that are no more. What a program asked for as well stays, as its own: the
+   * workers that have it keep the address taken, and their replacements could not bind it anew.
+   */
   keepExplicit(ids: ReadonlySet<number>): void {
-    for (const listener of this.all) if (listener.explicit && !ids.has(listener.id)) this.#close(listener);
+    for (const listener of this.all) {
+      if (!listener.explicit || ids.has(listener.id)) continue;
+      if (listener.users.size === 0) this.#close(listener);
+      else listener.explicit = false;
+    }
   }
 
   async #bindAnew(address: Address, all: readonly Address[]): Promise<void> {

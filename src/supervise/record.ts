@@ -91,7 +91,7 @@ function recordExited(state: State, event: Extract<Event, { type: 'exited' }>, n
   const slotFailures = afterFailure(state.failures[worker.slot], servedMs, now, unit, policy);
   const failed = { ...without, failures: { ...without.failures, [worker.slot]: slotFailures } };
   if (state.servedGeneration === 0) return giveUp(failed, BOOT_FAILED, 'the application failed to boot', now);
-  return countFailure(failed, worker, reason, now);
+  return countFailure(failed, worker, reason, now, policy.stableMs);
 }
 
 /** Why a worker died, in a few words: what it said itself, else how it ended. */

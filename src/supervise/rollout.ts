@@ -76,11 +76,11 @@ export function failOnTrial(state: State, worker: Worker, reason: string, now: n
   return endRollout(state, 'failed', reason, now, worker.id);
 }
 
-/** A later worker of it failed: it is tried again, so and so often. */
-export function countFailure(state: State, worker: Worker, reason: string, now: number): State {
+/** A later worker of it failed, or died soon after it came to serve: it is tried again, so and so often. */
+export function countFailure(state: State, worker: Worker, reason: string, now: number, stableMs: number): State {
   const { rollout } = state;
-  if (!rollout || isOnTrial(state) || worker.generation !== rollout.generation || worker.servingAt !== undefined)
-    return state;
+  if (!rollout || isOnTrial(state) || worker.generation !== rollout.generation) return state;
+  if (worker.servingAt !== undefined && now - worker.servingAt >= stableMs) return state;
   const count = (rollout.failures[worker.slot] ?? 0) + 1;
   const counted = { ...state, rollout: { ...rollout, failures: { ...rollout.failures, [worker.slot]: count } } };
   return count >= rollout.attempts ? endRollout(counted, 'mixed', reason, now, worker.id) : counted;

@@ -168,17 +168,27 @@ function fillSlots(draft: Draft): void {
     const occupied = state.workers.some(
       (worker) => worker.slot === slot && isActive(worker) && worker.generation <= state.goal.generation,
     );
-    if (!occupied || mayReplace(state)) spawn(draft, slot, state.goal.generation);
+    if (!occupied || mayReplace(draft)) spawn(draft, slot, state.goal.generation);
   }
 }
 
 /** Recycling goes one by one, and waits for a rollout that is under way. */
-function mayReplace(state: State): boolean {
+function mayReplace({ state, now, policy }: Draft): boolean {
   const { rollout } = state;
   if (!rollout) return countExtra(state) < 1;
-  if (isOnTrial(state)) return false;
+  if (isOnTrial(state) || safeAt(state, policy.stableMs) > now) return false;
   const draining = state.workers.filter(({ stage }) => stage === 'draining').length;
   return draining < rollout.maxDraining && countExtra(state) < rollout.surge;
+}
+
+/** When the slots in which the rollout has failed are in good hands; until then no other worker is given up for it. */
+function safeAt({ rollout, workers }: State, stableMs: number): number {
+  const times = Object.keys(rollout?.failures ?? {}).map((slot) => {
+    const serving = workers.filter((worker) => worker.slot === Number(slot) && worker.stage === 'serving');
+    if (serving.some(({ generation }) => generation !== rollout!.generation)) return 0;
+    return Math.min(...serving.map(({ servingAt = Infinity }) => servingAt + stableMs));
+  });
+  return Math.max(0, ...times);
 }
 
 /** The canary; of an atomic rollout also the others, once it is in standby. */
@@ -221,10 +231,13 @@ function wakeAt(state: State, now: number, policy: Policy): number | null {
   if (!goal.stop?.begun && !goal.paused) {
     times.push(...emptySlotRetries(state));
     times.push(...workers.map((worker) => provenAt(worker, state)));
+    times.push(safeAt(state, policy.stableMs));
     const filling = workers.filter((worker) => fillsSlot(worker, state));
     times.push(...filling.map((worker) => retireAt(worker, state.seed, policy)));
   }
-  const coming = times.filter((time) => time !== undefined && (time > now || workers.some((w) => w.deadline === time)));
+  const coming = times.filter(
+    (time) => time !== undefined && time !== Infinity && (time > now || workers.some((w) => w.deadline === time)),
+  );
   return coming.length === 0 ? null : Math.min(...(coming as number[]));
 }
 

@@ -78,6 +78,31 @@ describe('rolling', () => {
     expect(story.state.workers.find(({ id }) => id === 6)?.generation).toBe(2);
   });
 
+  test('one that dies soon after it came to serve has failed as well, and no other is given up meanwhile', () => {
+    const story = serving(3);
+    story.at(100, reload(2, { attempts: 2 }));
+    boots(story, 4, 200);
+    expect(story.at(250, exited(4))).toEqual(['spawn 6 in 0']);
+    expect(boots(story, 5, 300)).toEqual(['listen 5', 'drain 2 graceful: reload']);
+    expect(boots(story, 6, 350)).toEqual(['listen 6']);
+    expect(story.wakeAt).toBe(10_350);
+    story.at(400, exited(6));
+    expect(outcome(story)).toBe('mixed');
+    expect(story.stage(3)).toBe('serving');
+  });
+
+  test('it goes on when the one in its place has served for a while', () => {
+    const story = serving(3);
+    story.at(100, reload(2));
+    boots(story, 4, 200);
+    story.at(250, exited(4));
+    boots(story, 5, 300);
+    boots(story, 6, 350);
+    expect(story.at(10_350, tick())).toEqual(['spawn 7 in 2']);
+    boots(story, 7, 10_400);
+    expect(outcome(story)).toBe('done');
+  });
+
   test('an old worker that dies meanwhile is replaced from the generation that has proved itself', () => {
     const story = serving(2);
     story.at(100, reload(2));
