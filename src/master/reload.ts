@@ -94,6 +94,7 @@ export class Reloads {
     const { goal, servedGeneration } = arbiter.state;
     if (goal.stop) throw new TsgunError('config', 'this instance is stopping');
     const number = generations.add(resolved, explicit);
+    listeners.keepExplicit(generations.listeners);
     const wanted = resolved.config.workers === before.config.workers ? undefined : resolved.config.workers;
     this.#waiting.push(...asked);
     arbiter.post({ type: 'reload', plan: planOf(resolved.config, number, wanted, goal.workers) });
@@ -102,7 +103,9 @@ export class Reloads {
 
   /** A configuration that is wrong changes nothing, and is one line; nor does what nobody thought of, with its stack. */
   #refused(error: unknown, begunAt: number, asked: Answer[]): void {
-    const { goal } = this.#master.arbiter.state;
+    const { arbiter, generations, listeners } = this.#master;
+    const { goal } = arbiter.state;
+    if (!goal.stop) listeners.keepExplicit(generations.listeners);
     const { code, line } = error instanceof TsgunError ? error : { code: 'bug', line: String(error) };
     const message = `reload failed: ${line}; generation ${goal.generation} serves on`;
     const stack = error instanceof Error && code === 'bug' ? { stack: String(error.stack) } : {};
