@@ -41,6 +41,8 @@ export class Listeners {
   /** Questions are answered one after the other, so that two workers that ask for the same get the same. */
   #questions: Promise<unknown> = Promise.resolve();
   #nextId = 1;
+  /** What a reload binds, and finds bound, belongs to no generation yet. */
+  #binding = false;
   readonly #unixOptions: UnixOptions;
   readonly #inherited: InheritedSockets | undefined;
 
@@ -69,6 +71,7 @@ export class Listeners {
   async bindAlso(addresses: readonly Address[]): Promise<ListenerInfo[]> {
     refuseDoubles(addresses);
     const before = this.#nextId;
+    this.#binding = true;
     try {
       for (const address of addresses) {
         const first = this.#nextId;
@@ -79,6 +82,8 @@ export class Listeners {
     } catch (error) {
       for (const listener of this.all) if (listener.id >= before && listener.explicit) this.#close(listener);
       throw error;
+    } finally {
+      this.#binding = false;
     }
     return addresses.flatMap((address) => this.#boundTo(address)).map(infoOf);
   }
@@ -95,9 +100,11 @@ export class Listeners {
 
   /**
    * Lets go of what was bound for generations that are no more. What a program asked for as well stays, as its own: the
-   * workers that have it keep the address taken, and their replacements could not bind it anew.
+   * workers that have it keep the address taken, and their replacements could not bind it anew. While `bindAlso` is under
+   * way it does nothing: it is to be called again after that.
    */
   keepExplicit(ids: ReadonlySet<number>): void {
+    if (this.#binding) return;
     for (const listener of this.all) {
       if (!listener.explicit || ids.has(listener.id)) continue;
       if (listener.users.size === 0) this.#close(listener);

@@ -94,6 +94,7 @@ export class Reloads {
     const { goal, servedGeneration } = arbiter.state;
     if (goal.stop) throw new TsgunError('config', 'this instance is stopping');
     const number = generations.add(resolved, explicit);
+    listeners.keepExplicit(generations.listeners);
     const wanted = resolved.config.workers === before.config.workers ? undefined : resolved.config.workers;
     this.#waiting.push(...asked);
     arbiter.post({ type: 'reload', plan: planOf(resolved.config, number, wanted, goal.workers) });
@@ -102,13 +103,14 @@ export class Reloads {
 
   /** A configuration that is wrong changes nothing, and is one line; a defect of ours ends nobody who serves. */
   #refused(error: unknown, begunAt: number, asked: Answer[]): void {
-    const { arbiter, log } = this.#master;
+    const { arbiter, generations, listeners, log } = this.#master;
     const known = error instanceof TsgunError;
     if (!known) {
       const stack = error instanceof Error ? String(error.stack) : String(error);
       log.line('error', 'this is a bug in tsgun, please report it with the stack', { event: 'bug', stack });
     }
     const { goal } = arbiter.state;
+    if (!goal.stop) listeners.keepExplicit(generations.listeners);
     const why = known ? error.line : `a bug in tsgun: ${error}`;
     const message = goal.stop
       ? `reload failed: ${why}`

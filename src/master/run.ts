@@ -42,6 +42,10 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
   const begun = new Promise<void>((resolve) => {
     begin = resolve;
   });
+  let start = (): void => {};
+  const started = new Promise<void>((resolve) => {
+    start = resolve;
+  });
   const events: MasterEvents = {
     ready: () => {
       begin();
@@ -87,7 +91,8 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
   // Sockets that nobody accepts on and signal handlers keep no loop alive; a master without workers must stay.
   setInterval(() => {}, FOREVER_MS);
   takeSignals((event) => master.arbiter.post(event), {
-    SIGHUP: () => void master.reload(),
+    // A reload during the hook would bind, and start workers, before the start does.
+    SIGHUP: () => void started.then(() => master.reload()),
     SIGUSR1: () => {
       log.reopen();
       log.line('info', 'SIGUSR1: log files were opened anew', { event: 'reopen' });
@@ -128,6 +133,7 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
     void openDoors(control, log);
   });
   master.arbiter.post({ type: 'tick', lateMs: 0 });
+  start();
   await Promise.race([begun.then(() => setTimeout(FIRST_ANSWERS_MS)), setTimeout(LOG_WAITS_MS)]);
   if (!predecessor) await control.openSocket(process.env);
   await log.open();

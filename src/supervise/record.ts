@@ -72,9 +72,15 @@ function recordServing(state: State, id: number, now: number): State {
 
 /** The worker says that it cannot become ready, and exits. Before anything ever served, that is the end of the start. */
 function recordFailed(state: State, event: Extract<Event, { type: 'failed' }>, now: number): State {
-  if (!state.workers.some((worker) => worker.id === event.id)) return state;
-  const failed = change(state, event.id, (worker) => ({ ...worker, cause: worker.cause ?? event.reason }));
-  return state.servedGeneration === 0 ? giveUp(failed, event.exitCode, event.reason, now) : failed;
+  const worker = state.workers.find((each) => each.id === event.id);
+  if (!worker) return state;
+  const failed = change(state, event.id, (each) => ({ ...each, cause: each.cause ?? event.reason }));
+  return isStart(worker, state) ? giveUp(failed, event.exitCode, event.reason, now) : failed;
+}
+
+/** The start depends on it: nothing has served yet, and no reload has put another generation in its place. */
+function isStart({ generation }: Worker, { servedGeneration, goal }: State): boolean {
+  return servedGeneration === 0 && generation === goal.generation;
 }
 
 function recordExited(state: State, event: Extract<Event, { type: 'exited' }>, now: number, policy: Policy): State {
@@ -90,7 +96,7 @@ function recordExited(state: State, event: Extract<Event, { type: 'exited' }>, n
   const unit = unitFrom(state.seed, worker.id);
   const slotFailures = afterFailure(state.failures[worker.slot], servedMs, now, unit, policy);
   const failed = { ...without, failures: { ...without.failures, [worker.slot]: slotFailures } };
-  if (state.servedGeneration === 0) return giveUp(failed, BOOT_FAILED, 'the application failed to boot', now);
+  if (isStart(worker, state)) return giveUp(failed, BOOT_FAILED, 'the application failed to boot', now);
   return countFailure(failed, worker, reason, now, policy.stableMs);
 }
 

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { outcomeLine } from '../../../src/supervise/journal.ts';
 import type { Event } from '../../../src/supervise/model.ts';
-import { exited, failed, loaded, pause, reload, type Story, scale, serves, serving, stop, tick } from './story.ts';
+import { exited, failed, loaded, pause, reload, Story, scale, serves, serving, stop, tick } from './story.ts';
 
 /** @returns what is commanded while the worker boots and comes to serve */
 function boots(story: Story, id: number, now: number): string[] {
@@ -198,4 +198,14 @@ test('its end has one line', () => {
     fields: { event: 'rollout', outcome: 'failed', generation: 2, cause: 'it throws', durationMs: 1000 },
   });
   expect(outcomeLine(story.state, story.state, pidOf)).toBeUndefined();
+});
+
+test('the first start fails after a reload has taken its place: the new one goes on', () => {
+  const story = new Story(1);
+  story.at(0, tick());
+  story.at(100, reload(2));
+  expect(story.at(200, failed(1))).toEqual([]);
+  expect(story.at(210, exited(1, 3))).toEqual([]);
+  expect(boots(story, 2, 300)).toEqual(['listen 2']);
+  expect(outcome(story)).toBe('done');
 });
