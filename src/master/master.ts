@@ -94,6 +94,13 @@ export class Master implements Shell {
     return this.#reloads.request();
   }
 
+  /** As a reload that failed before it began. */
+  async refuseReload(why: string): Promise<ReloadResult> {
+    const message = `reload refused: ${why}`;
+    this.#log.line('warn', message, { event: 'rollout', outcome: 'failed', cause: 'upgrade' });
+    return { outcome: 'failed', message, durationMs: 0, at: new Date().toISOString() };
+  }
+
   perform(command: Command): void {
     switch (command.type) {
       case 'spawn':

@@ -75,7 +75,8 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
     addresses: master.listeners.all.map(({ sockname }) => formatSockName(sockname)),
     log: (level, message) => log.line(level, message, { event: 'hook' }),
   });
-  const control = new Control(config, master.name, instanceOf(master), log);
+  const instance = instanceOf(master, upgrade);
+  const control = new Control(config, master.name, instance, log);
   const end = async (exitCode: number): Promise<void> => {
     await log.open();
     master.listeners.closeAll();
@@ -92,7 +93,7 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
   setInterval(() => {}, FOREVER_MS);
   takeSignals((event) => master.arbiter.post(event), {
     // A reload during the hook would bind, and start workers, before the start does.
-    SIGHUP: () => void started.then(() => master.reload()),
+    SIGHUP: () => void started.then(() => instance.reload()),
     SIGUSR1: () => {
       log.reopen();
       log.line('info', 'SIGUSR1: log files were opened anew', { event: 'reopen' });
@@ -144,10 +145,13 @@ export async function run(resolved: Resolved, predecessor?: Predecessor): Promis
 }
 
 /** What the control socket has to do with. */
-function instanceOf(master: Master): Instance {
+function instanceOf(master: Master, upgrade: Upgrade): Instance {
   return {
     status: () => master.status(),
-    reload: () => master.reload(),
+    reload: () => {
+      const refusal = upgrade.refusesReload;
+      return refusal === undefined ? master.reload() : master.refuseReload(refusal);
+    },
     get ready() {
       return isReady(master.arbiter.state);
     },

@@ -79,6 +79,12 @@ export class Upgrade {
     }
   }
 
+  /** Why this master does not reload now: it would answer for workers that are about to leave. */
+  get refusesReload(): string | undefined {
+    if (this.#phase === 'idle') return undefined;
+    return `an upgrade is under way, to master ${this.#new?.pid}; reload that one when it is in charge`;
+  }
+
   /** Looks at a state of this master: it does not leave a new one behind that is not in charge. */
   watch({ goal }: State): void {
     if (goal.stop && this.#phase === 'upgrading') this.#end('this one stops');

@@ -224,3 +224,17 @@ test.for([
   expect((await tsgun.get()).status).toBe(200);
   expect(tsgun.records('upgrade')).toEqual([]);
 });
+
+test('a reload during an upgrade is refused, and says whom to ask', async () => {
+  const { cwd, hold, release } = heldApp();
+  const tsgun = await start(cwd);
+  hold();
+  const pid = await beginUpgrade(tsgun);
+  tsgun.signal('SIGHUP');
+  const { msg, outcome } = await tsgun.waitFor('rollout');
+  expect(outcome).toBe('failed');
+  expect(msg).toBe(`reload refused: an upgrade is under way, to master ${pid}; reload that one when it is in charge`);
+  release();
+  await tsgun.waitFor('takeover');
+  await stopMaster(pid);
+});
