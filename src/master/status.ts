@@ -1,7 +1,7 @@
 /** What the control socket says of the master's state. Pure: what the state does not have comes in. */
 import type { ReloadResult, Status, WorkerStatus } from '../shared/status.ts';
 import type { Event, State, Worker } from '../supervise/model.ts';
-import { isFailure } from '../supervise/record.ts';
+import { causeOf, isFailure } from '../supervise/record.ts';
 
 /** What the core does not know. `nowMs` is on its own clock, `at` the same moment on the wall. */
 export interface StatusFacts {
@@ -112,7 +112,6 @@ export function deathOf(event: Event, before: State, pid: number | undefined, at
   const worker = before.workers.find(({ id }) => id === event.id);
   if (!worker || !isFailure(worker)) return undefined;
   const { id, slot, generation } = worker;
-  const how = event.signal ? `signal ${event.signal}` : `exit code ${event.code}`;
-  const cause = worker.cause ?? event.words ?? event.detail ?? how;
+  const cause = causeOf(worker, event);
   return { worker: id, slot, ...(pid === undefined ? {} : { pid }), generation, cause, at: at.toISOString() };
 }
