@@ -45,7 +45,7 @@ const anywhere = { family: 'IPv4', address: '0.0.0.0', port: 80 } as const;
 const inContainer = { KUBERNETES_SERVICE_HOST: '10.0.0.1', NODE_ENV: 'production' };
 
 test('warnings at the start', () => {
-  expect(startWarnings({ NODE_ENV: 'production' }, 0, [anywhere])).toEqual([expect.stringMatching(/root/)]);
+  expect(startWarnings({ NODE_ENV: 'production' }, 0, [anywhere])).toEqual([expect.stringMatching(/run as root/)]);
   expect(startWarnings({}, 1000, [anywhere])).toEqual([expect.stringMatching(/NODE_ENV/)]);
   expect(startWarnings(inContainer, 1000, [loopback])).toEqual([expect.stringMatching(/loopback only/)]);
   expect(startWarnings(inContainer, 1000, [loopback, anywhere])).toEqual([]);
